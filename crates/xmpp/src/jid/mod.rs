@@ -1,0 +1,249 @@
+//! Addresses: `node@domain/resource` (RFC 6122, RFC 7622), and XEP-0106 escaping in [`escape`].
+//!
+//! A [`Jid`] is always prepared: parsing enforces the rules of a [`Profile`], so two addresses are the
+//! same exactly if their texts are. It is one allocation; a clone and a bare form share it.
+
+use std::borrow::Borrow;
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use smallvec::SmallVec;
+
+mod error;
+pub mod escape;
+mod prepare;
+
+pub use error::{JidError, Part, Reason};
+pub use prepare::{Profile, profile, set_profile};
+
+/// The longest a part may be once prepared, in bytes (RFC 7622 §3.1).
+pub const PART_BYTES_MAX: usize = 1023;
+
+/// An address, prepared. Equality, order and hash are those of its text.
+#[derive(Clone)]
+pub struct Jid {
+    /// The text; a bare form may share the text of the full address it was made from.
+    text: Arc<str>,
+    /// Where the `@` is; 0 without a node, as a node is never empty.
+    at: u16,
+    /// Where the domain ends.
+    slash: u16,
+    /// Where this address ends: at `slash` if it is bare.
+    end: u16,
+}
+
+/// An address cut in its parts, prepared or not.
+#[derive(Clone, Copy)]
+struct Parts<'a> {
+    node: Option<&'a str>,
+    domain: &'a str,
+    resource: Option<&'a str>,
+}
+
+impl Jid {
+    /// Puts an address together, prepared with the process's [`profile`].
+    pub fn new(node: Option<&str>, domain: &str, resource: Option<&str>) -> Result<Jid, JidError> {
+        Parts { node, domain, resource }.prepare(profile())
+    }
+
+    /// Parses and prepares with a profile of one's choice; [`FromStr`] takes the process's.
+    pub fn parse_with(profile: Profile, text: &str) -> Result<Jid, JidError> {
+        let parts = Parts::split(text);
+        if parts.is_ascii_fast(profile) { Jid::lowered(text, parts) } else { parts.prepare(profile) }
+    }
+
+    /// Takes an address one of our own processes has prepared: splits it, checks the lengths, no more.
+    pub fn from_prepared(text: &str) -> Result<Jid, JidError> {
+        let parts = Parts::split(text);
+        parts.check_lengths()?;
+        Ok(Jid::of(text.into(), parts))
+    }
+
+    /// The part before the `@`.
+    pub fn node(&self) -> Option<&str> {
+        (self.at > 0).then(|| &self.text[..usize::from(self.at)])
+    }
+
+    /// The domain, or an address literal as `127.0.0.1` or `[::1]`.
+    pub fn domain(&self) -> &str {
+        let start = if self.at > 0 { usize::from(self.at) + 1 } else { 0 };
+        &self.text[start..usize::from(self.slash)]
+    }
+
+    /// The part after the first `/`.
+    pub fn resource(&self) -> Option<&str> {
+        self.is_full().then(|| &self.text[usize::from(self.slash) + 1..usize::from(self.end)])
+    }
+
+    /// The whole address.
+    pub fn as_str(&self) -> &str {
+        &self.text[..usize::from(self.end)]
+    }
+
+    /// The address without its resource; allocates nothing.
+    #[must_use]
+    pub fn bare(&self) -> Jid {
+        Jid { text: Arc::clone(&self.text), end: self.slash, ..*self }
+    }
+
+    /// The text of the address without its resource.
+    pub fn bare_str(&self) -> &str {
+        &self.text[..usize::from(self.slash)]
+    }
+
+    /// The address of the domain alone.
+    #[must_use]
+    pub fn domain_jid(&self) -> Jid {
+        if self.at == 0 { self.bare() } else { Jid::domain_only(self.domain()) }
+    }
+
+    /// Whether there is no resource.
+    pub fn is_bare(&self) -> bool {
+        self.end == self.slash
+    }
+
+    /// Whether there is a resource.
+    pub fn is_full(&self) -> bool {
+        !self.is_bare()
+    }
+
+    /// The same node and domain with this resource, which is prepared.
+    pub fn with_resource(&self, resource: &str) -> Result<Jid, JidError> {
+        let resource = prepare::resource(profile(), resource)?;
+        Ok(Parts { node: self.node(), domain: self.domain(), resource: Some(&resource) }.join())
+    }
+
+    /// Whether both are of one account or one service, whatever their resources.
+    pub fn same_bare(&self, other: &Jid) -> bool {
+        self.bare_str() == other.bare_str()
+    }
+
+    fn domain_only(domain: &str) -> Jid {
+        Jid::of(domain.into(), Parts { node: None, domain, resource: None })
+    }
+
+    /// ASCII that is known to be fine needs lower case in node and domain only: one copy, one allocation.
+    fn lowered(text: &str, parts: Parts<'_>) -> Result<Jid, JidError> {
+        parts.check_lengths()?;
+        let mut jid = Jid::of(text.into(), parts);
+        let bare_bytes = usize::from(jid.slash);
+        if let Some(text) = Arc::get_mut(&mut jid.text) {
+            text[..bare_bytes].make_ascii_lowercase();
+        }
+        Ok(jid)
+    }
+
+    /// Notes where `parts` lie in `text`; their lengths have been checked, so that offsets fit.
+    fn of(text: Arc<str>, parts: Parts<'_>) -> Jid {
+        let at = parts.node.map_or(0, str::len);
+        let slash = at + usize::from(at > 0) + parts.domain.len();
+        let end = text.len();
+        Jid { text, at: at as u16, slash: slash as u16, end: end as u16 }
+    }
+}
+
+impl<'a> Parts<'a> {
+    /// RFC 7622 §3.1: the resource is what follows the first `/`; then the node is what precedes the first `@`.
+    fn split(text: &'a str) -> Parts<'a> {
+        let (bare, resource) = match memchr::memchr(b'/', text.as_bytes()) {
+            Some(slash) => (&text[..slash], Some(&text[slash + 1..])),
+            None => (text, None),
+        };
+        match memchr::memchr(b'@', bare.as_bytes()) {
+            Some(at) => Parts { node: Some(&bare[..at]), domain: &bare[at + 1..], resource },
+            None => Parts { node: None, domain: bare, resource },
+        }
+    }
+
+    fn is_ascii_fast(self, profile: Profile) -> bool {
+        self.node.is_none_or(prepare::is_fast_node)
+            && prepare::is_fast_domain(self.domain)
+            && self.resource.is_none_or(|resource| prepare::is_fast_resource(profile, resource))
+    }
+
+    fn prepare(self, profile: Profile) -> Result<Jid, JidError> {
+        let node = self.node.map(|node| prepare::node(profile, node)).transpose()?;
+        let domain = prepare::domain(profile, self.domain)?;
+        let resource = self.resource.map(|resource| prepare::resource(profile, resource)).transpose()?;
+        Ok(Parts { node: node.as_deref(), domain: &domain, resource: resource.as_deref() }.join())
+    }
+
+    fn check_lengths(self) -> Result<(), JidError> {
+        if let Some(node) = self.node {
+            prepare::check_length(Part::Node, node)?;
+        }
+        prepare::check_length(Part::Domain, self.domain)?;
+        self.resource.map_or(Ok(()), |resource| prepare::check_length(Part::Resource, resource))
+    }
+
+    /// Writes prepared parts on the stack, so that the address is the only allocation.
+    fn join(self) -> Jid {
+        let mut text: SmallVec<[u8; 192]> = SmallVec::new();
+        if let Some(node) = self.node {
+            text.extend_from_slice(node.as_bytes());
+            text.push(b'@');
+        }
+        text.extend_from_slice(self.domain.as_bytes());
+        if let Some(resource) = self.resource {
+            text.push(b'/');
+            text.extend_from_slice(resource.as_bytes());
+        }
+        // Joined strings are UTF-8: nothing is replaced.
+        Jid::of(String::from_utf8_lossy(&text).into(), self)
+    }
+}
+
+impl FromStr for Jid {
+    type Err = JidError;
+
+    fn from_str(text: &str) -> Result<Jid, JidError> {
+        Jid::parse_with(profile(), text)
+    }
+}
+
+impl PartialEq for Jid {
+    fn eq(&self, other: &Jid) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Jid {}
+
+impl PartialOrd for Jid {
+    fn partial_cmp(&self, other: &Jid) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Jid {
+    fn cmp(&self, other: &Jid) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl Hash for Jid {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_str().hash(state);
+    }
+}
+
+impl Borrow<str> for Jid {
+    fn borrow(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl fmt::Display for Jid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl fmt::Debug for Jid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
