@@ -1,0 +1,10 @@
+//! Compiles the `.proto` files with a compiler written in Rust, so that no tool has to be installed.
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
+    println!("cargo:rerun-if-changed={}", root.display());
+    let files = ["delivery.proto", "session.proto", "router.proto"];
+    let descriptors = protox::compile(files, [root])?;
+    tonic_prost_build::configure().bytes(".").compile_fds(descriptors)?;
+    Ok(())
+}
