@@ -1,0 +1,95 @@
+//! A store whose archive is slow or fails when told to: for the tests of whoever waits for it.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use xmpp::jid::Jid;
+
+use crate::{Archive, Error, Result, Row, Store};
+
+/// What becomes of an append.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fault {
+    /// It is performed.
+    #[default]
+    None,
+    /// It is refused and not performed.
+    Refused,
+    /// It is performed, and its outcome reported as unknown.
+    UnknownWritten,
+    /// It is not performed, and its outcome reported as unknown.
+    UnknownLost,
+}
+
+/// Says how appends to a wrapped store behave from now on.
+#[derive(Clone, Debug, Default)]
+pub struct Switch(Arc<Mutex<(Duration, Fault)>>);
+
+impl Switch {
+    /// Each append waits this long before anything happens.
+    pub fn delay(&self, delay: Duration) {
+        self.0.lock().0 = delay;
+    }
+
+    /// Each append ends like this.
+    pub fn fault(&self, fault: Fault) {
+        self.0.lock().1 = fault;
+    }
+}
+
+/// Wraps a store; until the switch is used it behaves as before.
+pub fn wrap(mut store: Store) -> (Store, Switch) {
+    let switch = Switch::default();
+    store.archive = Arc::new(Slow { archive: store.archive, switch: switch.clone() });
+    (store, switch)
+}
+
+struct Slow {
+    archive: Arc<dyn Archive>,
+    switch: Switch,
+}
+
+#[async_trait]
+impl Archive for Slow {
+    async fn append(&self, rows: Vec<Row>) -> Result<()> {
+        let (delay, fault) = *self.switch.0.lock();
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
+        }
+        let why = || "a fault was asked for".to_owned();
+        match fault {
+            Fault::None => self.archive.append(rows).await,
+            Fault::Refused => Err(Error::Refused(why())),
+            Fault::UnknownLost => Err(Error::Unknown(why())),
+            Fault::UnknownWritten => {
+                self.archive.append(rows).await?;
+                Err(Error::Unknown(why()))
+            }
+        }
+    }
+
+    async fn delete(&self, archive: &Jid, ids: &[u64]) -> Result<()> {
+        self.archive.delete(archive, ids).await
+    }
+
+    async fn row(&self, archive: &Jid, id: u64) -> Result<Option<Row>> {
+        self.archive.row(archive, id).await
+    }
+
+    async fn after(&self, archive: &Jid, id: u64, limit: usize) -> Result<Vec<Row>> {
+        self.archive.after(archive, id, limit).await
+    }
+
+    async fn before(&self, archive: &Jid, id: u64, limit: usize) -> Result<Vec<Row>> {
+        self.archive.before(archive, id, limit).await
+    }
+
+    async fn tail(&self, archive: &Jid, since_ms: u64, limit: usize) -> Result<Vec<Row>> {
+        self.archive.tail(archive, since_ms, limit).await
+    }
+
+    async fn last_id(&self, archive: &Jid) -> Result<u64> {
+        self.archive.last_id(archive).await
+    }
+}
