@@ -1,0 +1,103 @@
+# `make help` says what can be done. Variables are given after the target: `make run ARGS="--port-offset 100"`.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+CARGO ?= cargo
+ARGS ?=
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+THRONG := $(TARGET)/debug/throng
+TOOLS ?= $(HOME)/.cache/throng/tools
+WEB := target/web
+
+# Pinned: a check that passed yesterday passes today.
+CARGO_DENY := 0.20.2
+CARGO_FUZZ := 0.13.2
+export PATH := $(TOOLS)/bin:$(PATH)
+
+##@ To use
+
+help: ## this list
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: web ## a server to chat on: localhost, its page on http://localhost:5280/ (ARGS="--port-offset N --fresh")
+	@# Debug: built in half the time of a release, and fast enough for people.
+	$(CARGO) build --locked --package throng
+	exec $(THRONG) run --dev $(ARGS)
+
+web: ## the page to chat from, into target/web
+	@mkdir -p $(WEB)
+	@cp web/index.html $(WEB)/
+	@if ! command -v npm >/dev/null; then \
+	  echo "npm is not installed: no chat page; any other XMPP client will do"; \
+	elif ! cmp -s web/package-lock.json $(WEB)/.installed; then \
+	  npm ci --prefix web --ignore-scripts --no-audit --no-fund --loglevel=error \
+	  && rm -rf $(WEB)/converse && cp -R web/node_modules/converse.js/dist $(WEB)/converse \
+	  && cp web/package-lock.json $(WEB)/.installed \
+	  || echo "Converse.js could not be installed: no chat page; any other XMPP client will do"; \
+	fi
+
+##@ To change
+
+check: lint test ## everything a change must pass
+lint: fmt-check clippy deny docs-check ## formatting, lints, dependencies, generated files
+
+fmt-check: ## formatting
+	$(CARGO) fmt --all --check
+
+clippy: ## lints
+	$(CARGO) clippy --locked --workspace --all-targets -- --deny warnings
+
+deny: $(TOOLS)/bin/cargo-deny-$(CARGO_DENY) ## who may use which third-party crate, licences, sources
+	$(CARGO) deny --locked check --hide-inclusion-graph \
+	  --allow duplicate --allow unused-wrapper --allow license-not-encountered bans licenses sources
+
+docs-check: ## generated references are those of this code
+	$(CARGO) run --locked --quiet --package throng -- docs --check
+
+docs: ## write the generated references
+	$(CARGO) run --locked --quiet --package throng -- docs
+
+test: ## unit, law and scenario tests
+	@# Binaries first, with the features the tests get: scenarios start them.
+	$(CARGO) build --locked --workspace --all-targets
+	$(CARGO) test --locked --workspace $(ARGS)
+
+cover: ## the tests' coverage of lines, in target/cover
+	.ci/cover
+
+##@ To doubt
+
+clients: ## clients we did not write, against a server started for them (SUITES="slixmpp gloox strophe-ws smack page")
+	$(CARGO) build --locked --package throng
+	THRONG=$(THRONG) tests/clients/run $(SUITES)
+
+fuzz: $(TOOLS)/bin/cargo-fuzz-$(CARGO_FUZZ) ## each fuzz target for SECONDS=1200
+	.ci/fuzz $(or $(SECONDS),1200)
+
+kills: ## the disk store, killed KILLS=200 times under writes
+	KILLS=$(or $(KILLS),200) $(CARGO) test --locked --package store --test kills -- --ignored --nocapture
+
+soak: ## STANZAS=100000 through split roles while each in turn is restarted
+	STANZAS=$(or $(STANZAS),100000) $(CARGO) test --locked --package throng-tests --test soak -- --ignored --nocapture
+
+bench: ## the benches; docs/measurements has figures and method
+	$(CARGO) bench --locked --package xmpp $(ARGS)
+
+##@ To keep house
+
+install-tools: $(TOOLS)/bin/cargo-deny-$(CARGO_DENY) $(TOOLS)/bin/cargo-fuzz-$(CARGO_FUZZ) ## what check and fuzz need, into TOOLS=~/.cache/throng/tools
+
+$(TOOLS)/bin/cargo-%: # cargo-NAME-VERSION marks what stands there
+	name=$$(sed -E 's/-[0-9.]+$$//' <<< $(notdir $@)); version=$$(sed -E 's/.*-//' <<< $(notdir $@)); \
+	$(CARGO) install --locked --force --root $(TOOLS) --no-default-features $$name@$$version
+	@touch $@
+
+clean: ## drop what was built, the server's data and the page
+	$(CARGO) clean
+	rm -rf target web/node_modules tests/clients/page/node_modules
+
+.PHONY: help run web check lint fmt-check clippy deny docs-check docs test cover clients fuzz kills soak bench install-tools clean
