@@ -1,0 +1,107 @@
+//! What a feature sees of an account: who it is, its roster and block list, and its sessions.
+//!
+//! All of it is plain state in memory, loaded when the account is first needed. Numbers, mailboxes and edges are not
+//! here: features know no delivery.
+
+use store::Roster as Stored;
+use xmpp::jid::Jid;
+use xmpp::stanza::Stanza;
+
+use crate::roster::Roster;
+
+/// Names a client's stream for life, through any number of connections: the origin of its uids.
+pub type Origin = [u8; 16];
+
+/// Contacts that a session may have sent directed presence to, at most.
+pub const DIRECTED_MAX: usize = 1_000;
+
+/// A local account.
+#[derive(Debug)]
+pub struct Account {
+    /// Bare.
+    pub jid: Jid,
+    /// Contacts, subscriptions, requests that wait for an answer.
+    pub roster: Roster,
+    /// Blocked JIDs (XEP-0191): bare, full, domain or domain/resource.
+    pub blocked: Vec<Jid>,
+    /// Sessions that are there or hibernate.
+    pub sessions: Vec<Session>,
+}
+
+/// A session as the account's rules see it: the state that survives its owner in an opaque blob.
+#[derive(Debug)]
+pub struct Session {
+    /// The stream it is.
+    pub stream: Origin,
+    /// Full.
+    pub jid: Jid,
+    /// The presence it last broadcast; none: not available.
+    pub presence: Option<Box<Stanza>>,
+    /// Of that presence (RFC 6121 §4.7.2.3).
+    pub priority: i8,
+    /// Has asked for the roster (RFC 6121 §2.2).
+    pub interested: bool,
+    /// Has asked for the block list (XEP-0191 §3.1).
+    pub blocklist: bool,
+    /// Wants carbons (XEP-0280).
+    pub carbons: bool,
+    /// Its client's user looks elsewhere (XEP-0352).
+    pub inactive: bool,
+    /// Who got directed presence from it, bare or full (RFC 6121 §4.6).
+    pub directed: Vec<Jid>,
+    /// When it was bound, in unix milliseconds.
+    pub since_ms: u64,
+    /// Stanzas held back while inactive; not part of the blob.
+    pub held_back: Vec<Stanza>,
+}
+
+impl Account {
+    /// An account as it was stored, without sessions.
+    pub fn new(jid: Jid, roster: Stored, blocked: Vec<Jid>) -> Self {
+        Self { jid, roster: Roster::from(roster), blocked, sessions: Vec::new() }
+    }
+
+    /// The session of a stream.
+    pub fn session(&self, stream: Origin) -> Option<&Session> {
+        self.sessions.iter().find(|session| session.stream == stream)
+    }
+
+    /// The session of a stream, to be changed.
+    pub fn session_mut(&mut self, stream: Origin) -> Option<&mut Session> {
+        self.sessions.iter_mut().find(|session| session.stream == stream)
+    }
+
+    /// The session with a resource.
+    pub fn resource(&self, resource: &str) -> Option<&Session> {
+        self.sessions.iter().find(|session| session.jid.resource() == Some(resource))
+    }
+
+    /// Sessions that have sent initial presence and are still available.
+    pub fn available(&self) -> impl Iterator<Item = &Session> {
+        self.sessions.iter().filter(|session| session.presence.is_some())
+    }
+}
+
+impl Session {
+    /// A session that was just bound.
+    pub fn new(stream: Origin, jid: Jid, now_ms: u64) -> Self {
+        Self {
+            stream,
+            jid,
+            presence: None,
+            priority: 0,
+            interested: false,
+            blocklist: false,
+            carbons: false,
+            inactive: false,
+            directed: Vec::new(),
+            since_ms: now_ms,
+            held_back: Vec::new(),
+        }
+    }
+
+    /// Whether it takes messages for the bare JID (RFC 6121 §8.5.2.1.1).
+    pub fn eligible(&self) -> bool {
+        self.presence.is_some() && self.priority >= 0
+    }
+}

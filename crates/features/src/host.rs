@@ -1,0 +1,22 @@
+//! A hosted domain as features see it.
+
+use xmpp::jid::Jid;
+
+/// A hosted domain.
+#[derive(Clone, Debug)]
+pub struct Host {
+    /// The domain.
+    pub domain: Jid,
+    /// Accounts that may administer it, bare.
+    pub admins: Vec<Jid>,
+    /// Addresses to reach people by (XEP-0157): (`abuse`, `mailto:…`).
+    pub contacts: Vec<(String, String)>,
+    /// Whether accounts may be made in band (XEP-0077).
+    pub registration: bool,
+    /// Whether messages are archived for both sides; else kept only until delivered.
+    pub archive: bool,
+    /// Largest stanza taken from a client, in bytes (XEP-0478).
+    pub stanza_bytes_max: u32,
+    /// When this process started, in unix milliseconds.
+    pub started_ms: u64,
+}
