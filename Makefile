@@ -30,7 +30,7 @@ run: web ## a server to chat on: localhost, its page on http://localhost:5280/ (
 
 web: ## the page to chat from, into target/web
 	@mkdir -p $(WEB)
-	@cp web/index.html $(WEB)/
+	@cp web/index.html web/chat.js $(WEB)/
 	@if ! command -v npm >/dev/null; then \
 	  echo "npm is not installed: no chat page; any other XMPP client will do"; \
 	elif ! cmp -s web/package-lock.json $(WEB)/.installed; then \
