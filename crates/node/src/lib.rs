@@ -1,5 +1,9 @@
 //! What every role needs to be a node: its configuration, its telemetry, and the wires to other roles.
+pub mod config;
 pub mod outbox;
+pub mod shutdown;
+pub mod slots;
+pub mod telemetry;
 pub mod wire;
 
 pub use outbox::{Batches, Outbox};
