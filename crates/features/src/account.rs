@@ -3,6 +3,8 @@
 //! All of it is plain state in memory, loaded when the account is first needed. Numbers, mailboxes and edges are not
 //! here: features know no delivery.
 
+pub mod blob;
+
 use store::Roster as Stored;
 use xmpp::jid::Jid;
 use xmpp::stanza::Stanza;

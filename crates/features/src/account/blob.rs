@@ -1,0 +1,91 @@
+//! A session's state as its edge keeps it (docs/delivery.md §7): opaque, versioned, at most a kibibyte for an ordinary
+//! session. The owner hands it over whole when it changes; the next owner, one release older or newer, reads it.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use xmpp::jid::Jid;
+
+use crate::account::{DIRECTED_MAX, Session};
+use crate::fields::{self, Reader, Unreadable};
+use crate::stored;
+
+const FORMAT: u8 = 1;
+
+// Tags.
+const STREAM: u8 = 1;
+const JID: u8 = 2;
+const SINCE: u8 = 3; // big-endian
+const PRIORITY: u8 = 4;
+const FLAGS: u8 = 5; // big-endian
+const PRESENCE: u8 = 6; // stored form
+const DIRECTED: u8 = 7; // repeated
+
+// Flags.
+const INTERESTED: u64 = 1;
+const BLOCKLIST: u64 = 1 << 1;
+const CARBONS: u64 = 1 << 2;
+const INACTIVE: u64 = 1 << 3;
+
+/// The state of a session.
+pub fn encode(session: &Session) -> Bytes {
+    let mut out = BytesMut::with_capacity(512);
+    out.put_u8(FORMAT);
+    fields::put(&mut out, STREAM, &session.stream);
+    fields::put(&mut out, JID, session.jid.as_str().as_bytes());
+    fields::put(&mut out, SINCE, &session.since_ms.to_be_bytes());
+    fields::put(&mut out, PRIORITY, &session.priority.to_be_bytes());
+    let flags = [
+        (session.interested, INTERESTED),
+        (session.blocklist, BLOCKLIST),
+        (session.carbons, CARBONS),
+        (session.inactive, INACTIVE),
+    ];
+    let flags = flags.into_iter().filter(|(set, _)| *set).fold(0, |all, (_, flag)| all | flag);
+    fields::put(&mut out, FLAGS, &[flags as u8]);
+    if let Some(presence) = &session.presence {
+        fields::put(&mut out, PRESENCE, &stored::encode(presence));
+    }
+    for jid in &session.directed {
+        fields::put(&mut out, DIRECTED, jid.as_str().as_bytes());
+    }
+    out.freeze()
+}
+
+/// The session of a state.
+///
+/// # Errors
+/// It was not written by [`encode`], or is damaged.
+pub fn decode(bytes: &Bytes) -> Result<Session, Unreadable> {
+    if bytes.first() != Some(&FORMAT) {
+        return Err(Unreadable::Format);
+    }
+    let mut reader = Reader::new(bytes.slice(1..));
+    let (mut stream, mut jid) = (None, None);
+    let mut read = Session::new([0; 16], Jid::from_prepared("-").map_err(|_| Unreadable::Field(JID))?, 0);
+    while let Some((tag, value)) = reader.field()? {
+        match tag {
+            STREAM => stream = Some(value.as_ref().try_into().map_err(|_| Unreadable::Field(tag))?),
+            JID => jid = Some(self::jid(tag, &value)?),
+            SINCE => read.since_ms = fields::number(&value),
+            PRIORITY => read.priority = fields::number(&value) as i8,
+            FLAGS => set_flags(&mut read, fields::number(&value)),
+            // Decoded from a copy, so that a small presence does not keep the whole state alive.
+            PRESENCE => read.presence = Some(Box::new(stored::decode(&Bytes::copy_from_slice(&value))?)),
+            DIRECTED if read.directed.len() < DIRECTED_MAX => read.directed.push(self::jid(tag, &value)?),
+            _ => {}
+        }
+    }
+    read.stream = stream.ok_or(Unreadable::Field(STREAM))?;
+    read.jid = jid.ok_or(Unreadable::Field(JID))?;
+    Ok(read)
+}
+
+fn set_flags(session: &mut Session, flags: u64) {
+    session.interested = flags & INTERESTED != 0;
+    session.blocklist = flags & BLOCKLIST != 0;
+    session.carbons = flags & CARBONS != 0;
+    session.inactive = flags & INACTIVE != 0;
+}
+
+fn jid(tag: u8, value: &[u8]) -> Result<Jid, Unreadable> {
+    Jid::from_prepared(fields::text(tag, value)?).map_err(|_| Unreadable::Field(tag))
+}
