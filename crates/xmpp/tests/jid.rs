@@ -1,4 +1,5 @@
 //! Addresses against the RFCs' own examples, against another implementation, and against nonsense.
+#![allow(clippy::unwrap_used, reason = "a test that unwraps in vain has failed")]
 
 use std::collections::{BTreeSet, HashSet};
 

@@ -163,3 +163,54 @@ impl Client {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked(challenge: &str) -> Result<Vec<u8>, ClientError> {
+        let mut client = scram();
+        client.first();
+        client.respond(challenge.as_bytes())
+    }
+
+    fn scram() -> Client {
+        let password = b"pencil".to_vec().into();
+        let login = Login { username: "juliet".into(), password, authzid: None, binding: None };
+        Client::start(Mechanism::Scram { hash: Hash::Sha256, plus: false }, login, "mine".into()).unwrap()
+    }
+
+    #[test]
+    fn a_server_that_repeats_or_replaces_our_nonce_gets_no_proof() {
+        assert!(asked("r=mineyours,s=AAAA,i=1").is_ok());
+        assert_eq!(asked("r=mine,s=AAAA,i=1"), Err(ClientError::Nonce));
+        assert_eq!(asked("r=yours,s=AAAA,i=1"), Err(ClientError::Nonce));
+    }
+
+    #[test]
+    fn a_server_cannot_keep_us_busy() {
+        assert_eq!(asked("r=mineyours,s=AAAA,i=1000001"), Err(ClientError::Iterations));
+        for iterations in ["0", "-1", "", "x", "99999999999"] {
+            let challenge = format!("r=mineyours,s=AAAA,i={iterations}");
+            assert_eq!(asked(&challenge), Err(ClientError::Malformed), "{iterations:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_does_not_know_the_account_is_found_out() {
+        let mut client = scram();
+        client.first();
+        client.respond(b"r=mineyours,s=AAAA,i=1").unwrap();
+        assert_eq!(client.finish(b"v=AAAA"), Err(ClientError::Impostor));
+        // Success before the proof was asked for proves nothing.
+        let mut client = scram();
+        client.first();
+        assert_eq!(client.finish(b""), Err(ClientError::Impostor));
+    }
+
+    #[test]
+    fn a_plus_mechanism_wants_a_channel() {
+        let plus = Mechanism::Scram { hash: Hash::Sha1, plus: true };
+        assert_eq!(Client::start(plus, scram().login, "mine".into()).err(), Some(ClientError::NoBinding));
+    }
+}

@@ -73,3 +73,16 @@ impl fmt::Display for Condition {
         f.write_str(self.name())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back() {
+        for condition in Condition::ALL {
+            assert_eq!(Condition::parse(condition.name()), Some(condition));
+        }
+        assert_eq!(Condition::parse("not_authorized"), None);
+    }
+}

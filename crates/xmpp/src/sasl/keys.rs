@@ -45,7 +45,7 @@ pub struct Decoy {
     iterations: u32,
 }
 
-/// A password that cannot be one: empty, or with characters that SASLprep forbids (RFC 4013 §2.3).
+/// A password that cannot be one: empty, or with characters that `SASLprep` forbids (RFC 4013 §2.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("password is empty or has forbidden characters")]
 pub struct PasswordError;
@@ -114,7 +114,7 @@ impl Decoy {
     }
 }
 
-/// `SaltedPassword` (RFC 5802 §3), of the password as SASLprep makes it.
+/// `SaltedPassword` (RFC 5802 §3), of the password as `SASLprep` makes it.
 pub(super) fn salted_password(
     hash: Hash,
     password: &str,

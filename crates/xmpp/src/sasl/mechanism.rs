@@ -30,7 +30,7 @@ pub enum BindingKind {
 }
 
 /// What a TLS connection has for a type of channel binding.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Binding {
     /// The type.
     pub kind: BindingKind,
@@ -116,8 +116,63 @@ impl fmt::Display for Mechanism {
     }
 }
 
+/// Keying material is not to be shown.
+impl fmt::Debug for Binding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Binding").field("kind", &self.kind).finish_non_exhaustive()
+    }
+}
+
 impl fmt::Display for BindingKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(mechanisms: &[Mechanism]) -> Vec<&'static str> {
+        mechanisms.iter().map(|mechanism| mechanism.name()).collect()
+    }
+
+    #[test]
+    fn the_strongest_is_offered_first() {
+        let everything = offered(true, &BindingKind::ALL, false, true);
+        assert_eq!(
+            names(&everything),
+            [
+                "SCRAM-SHA-512-PLUS",
+                "SCRAM-SHA-256-PLUS",
+                "SCRAM-SHA-1-PLUS",
+                "SCRAM-SHA-512",
+                "SCRAM-SHA-256",
+                "SCRAM-SHA-1",
+                "PLAIN",
+                "ANONYMOUS"
+            ]
+        );
+    }
+
+    #[test]
+    fn without_tls_there_is_no_binding_and_no_password_in_the_clear() {
+        let scram = ["SCRAM-SHA-512", "SCRAM-SHA-256", "SCRAM-SHA-1"];
+        assert_eq!(names(&offered(false, &BindingKind::ALL, false, false)), scram);
+        assert_eq!(names(&offered(false, &[], true, false))[3..], ["PLAIN"]);
+        assert_eq!(names(&offered(true, &[], false, false))[3..], ["PLAIN"]);
+    }
+
+    #[test]
+    fn names_are_read_back() {
+        for mechanism in Mechanism::ALL {
+            assert_eq!(Mechanism::parse(mechanism.name()), Some(mechanism));
+        }
+        for kind in BindingKind::ALL {
+            assert_eq!(BindingKind::parse(kind.name()), Some(kind));
+        }
+        assert_eq!(Mechanism::parse("plain"), None);
+        assert_eq!(Mechanism::parse("SCRAM-SHA-1-PLUS "), None);
+        assert_eq!(BindingKind::parse("tls-unique"), None);
     }
 }
