@@ -78,7 +78,7 @@ pub trait Archive: Send + Sync {
     /// the same time share one write to the disk; they are performed in the order in which they were made.
     async fn append(&self, rows: Vec<Row>) -> Result<()>;
 
-    /// Deletes rows of an archive; they need not exist. [`Self::last_id`] stays what it was.
+    /// Deletes rows of an archive; they need not exist. Their ids stay used ([`Self::last_id`]).
     async fn delete(&self, archive: &Jid, ids: &[u64]) -> Result<()>;
 
     /// One row. Never slow.
@@ -93,6 +93,6 @@ pub trait Archive: Send + Sync {
     /// The newest rows, ascending, at most `limit` (and [`PAGE_ROWS_MAX`]), back to the first older than `since_ms`.
     async fn tail(&self, archive: &Jid, since_ms: u64, limit: usize) -> Result<Vec<Row>>;
 
-    /// The greatest id that was ever in the archive, also if that row was deleted; 0 for an empty one. Never slow.
+    /// The greatest id ever appended or deleted, 0 before the first: the next one must be greater. Never slow.
     async fn last_id(&self, archive: &Jid) -> Result<u64>;
 }

@@ -1,7 +1,8 @@
 //! What Throng keeps: one port a noun, and backends that fulfil them.
 //!
 //! A role is given a [`Store`], a handle on every noun, and never learns which backend is behind it.
-//! [`memory`] is the reference model.
+//! [`memory`] is the reference model, [`disk`] the embedded store; [`conformance`] holds every backend to the same
+//! contract.
 //!
 //! Whatever changes something is durable when it returns `Ok`, survives the death of the process and of the machine,
 //! and is atomic: all of it or nothing. The errors say what is known of a write that failed ([`Error`]).
@@ -10,7 +11,9 @@
 pub mod accounts;
 pub mod archive;
 pub mod blocklists;
+pub mod conformance;
 pub mod cursors;
+pub mod disk;
 pub mod documents;
 pub mod epochs;
 mod error;

@@ -25,6 +25,7 @@ impl Archive for Memory {
         self.write(archive, |kept| {
             for id in ids {
                 kept.rows.remove(id);
+                kept.last_id = kept.last_id.max(*id);
             }
         });
         Ok(())

@@ -1,0 +1,48 @@
+//! Documents on disk: one entry each.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use xmpp::jid::Jid;
+
+use super::{
+    Disk,
+    commit::Op,
+    keys::{self, Noun},
+};
+use crate::{
+    Documents, Error, Result,
+    documents::{BYTES_MAX, check_names},
+};
+
+#[async_trait]
+impl Documents for Disk {
+    async fn read(&self, account: &Jid, namespace: &str, key: &str) -> Result<Option<Bytes>> {
+        let value = self.value(Noun::Documents, &full_key(account, namespace, key)?)?;
+        Ok(value.map(|document| Bytes::copy_from_slice(&document)))
+    }
+
+    async fn put(&self, account: &Jid, namespace: &str, key: &str, document: Bytes) -> Result<()> {
+        let key = full_key(account, namespace, key)?;
+        Error::if_larger("a document in bytes", document.len(), BYTES_MAX)?;
+        self.write(vec![Op::put(Noun::Documents, key, &document[..])], Vec::new()).await
+    }
+
+    async fn delete(&self, account: &Jid, namespace: &str, key: &str) -> Result<()> {
+        let key = full_key(account, namespace, key)?;
+        self.write(vec![Op::delete(Noun::Documents, key)], Vec::new()).await
+    }
+
+    async fn list(&self, account: &Jid, namespace: &str) -> Result<Vec<String>> {
+        let prefix = full_key(account, namespace, "")?;
+        self.scan(move |keyspaces| {
+            let found = keyspaces.prefix(Noun::Documents, &prefix);
+            found.map(|entry| Ok(keys::text(keys::after(&entry?.0, prefix.len())?)?.to_owned())).collect()
+        })
+        .await
+    }
+}
+
+fn full_key(account: &Jid, namespace: &str, key: &str) -> Result<Vec<u8>> {
+    check_names(namespace, key)?;
+    Ok(keys::joined(account, &[namespace.as_bytes(), b"\0", key.as_bytes()]))
+}
