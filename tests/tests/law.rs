@@ -14,7 +14,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("proto", &[]),
     ("store", &["xmpp"]),
     ("features", &["store", "xmpp"]),
-    ("node", &["proto"]),
+    ("node", &["proto", "xmpp"]),
     ("edge", &["node", "proto", "xmpp"]),
     ("router", &["node", "proto", "xmpp"]),
     ("session", &["features", "node", "proto", "store", "xmpp"]),

@@ -1,4 +1,5 @@
 //! What every role needs to be a node: its configuration, its telemetry, and the wires to other roles.
+pub mod carry;
 pub mod config;
 pub mod outbox;
 pub mod shutdown;
