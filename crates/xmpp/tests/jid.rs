@@ -202,6 +202,13 @@ fn equality_order_and_hash_are_those_of_the_text() {
 }
 
 #[test]
+fn an_address_is_three_words() {
+    assert_eq!(size_of::<Option<Jid>>(), 24);
+    let full = jid("juliet@capulet.example/balcony");
+    assert_eq!(full.as_str().as_ptr(), full.bare().as_str().as_ptr());
+}
+
+#[test]
 fn what_was_prepared_is_only_split() {
     let odd = Jid::from_prepared("Not Prepared@EXAMPLE/r").unwrap();
     assert_eq!((odd.node(), odd.domain(), odd.resource()), (Some("Not Prepared"), "EXAMPLE", Some("r")));
@@ -281,7 +288,9 @@ proptest! {
     #[test]
     fn another_implementation_agrees_on_ascii(text in "[!-~]{0,3}[a-zA-Z@./-]{1,10}[ -~]{0,5}") {
         // The other one loses count of its offsets after the final dot of a domain.
-        prop_assume!(!text.split('/').next().is_some_and(|bare| bare.ends_with('.')));
+        if text.split('/').next().is_some_and(|bare| bare.ends_with('.')) {
+            return Ok(());
+        }
         let ours = text.parse::<Jid>();
         match jid_crate(&text) {
             // It lets names of domains have more punctuation than we do.
