@@ -81,9 +81,6 @@ pub fn decode(bytes: &Bytes) -> Result<Stanza, Unreadable> {
     }
     // Where a child has a name that only a newer release numbers, its index is left out, and nobody looks for it.
     let children: Vec<Child> = children.into_iter().flatten().collect();
-    if children.iter().any(|child| child.start > child.end || child.end as usize > payload.len()) {
-        return Err(Unreadable::Field(CHILD));
-    }
     stanza.payload = Payload::from_parts(payload, children);
     Ok(stanza)
 }
