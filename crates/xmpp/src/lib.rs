@@ -5,5 +5,13 @@
 pub mod datetime;
 /// Addresses and their preparation.
 pub mod jid;
+/// Namespaces.
+pub mod ns;
 /// Login: mechanisms, both sides.
 pub mod sasl;
+/// Stanzas between the roles.
+pub mod stanza;
+/// The server's side of a client's stream.
+pub mod stream;
+/// XML as XMPP restricts it.
+pub mod xml;

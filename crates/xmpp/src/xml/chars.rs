@@ -1,0 +1,149 @@
+//! Which characters XML 1.0 allows, and where.
+
+use super::XmlError;
+
+/// May begin a name: `:` is left out, the callers of the tag treat it.
+pub(crate) const NAME_START: u8 = 1;
+/// May stand in a name.
+pub(crate) const NAME: u8 = 2;
+/// May stand in an attribute's value without further thought, unless it is the quote.
+pub(crate) const VALUE: u8 = 4;
+/// May stand in text without further thought.
+pub(crate) const TEXT: u8 = 8;
+/// Space, tab, line feed, carriage return.
+pub(crate) const SPACE: u8 = 16;
+
+/// Bytes beyond ASCII are in every class and make their token take the slow check.
+pub(crate) static CLASS: [u8; 256] = {
+    let mut class = [0; 256];
+    let mut at = 0;
+    while at < 256 {
+        let byte = at as u8;
+        class[at] = match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'_' => NAME_START | NAME | VALUE | TEXT,
+            b'0'..=b'9' | b'-' | b'.' => NAME | VALUE | TEXT,
+            b' ' | b'\t' | b'\n' | b'\r' => SPACE | VALUE | TEXT,
+            b'<' | b'&' | b'\'' | b'"' | b']' => match byte {
+                b']' => VALUE,
+                b'\'' | b'"' => TEXT,
+                _ => 0,
+            },
+            0..=0x1F => 0,
+            0x80..=0xFF => NAME_START | NAME | VALUE | TEXT,
+            _ => VALUE | TEXT,
+        };
+        at += 1;
+    }
+    class
+};
+
+pub(crate) fn is(byte: u8, class: u8) -> bool {
+    CLASS[usize::from(byte)] & class != 0
+}
+
+/// Checks a token that holds bytes beyond ASCII: UTF-8, and none of the two noncharacters XML excludes (§2.2).
+/// Surrogates and overlong forms are no UTF-8 to begin with; control characters were seen byte by byte.
+pub(crate) fn check_beyond_ascii(token: &[u8]) -> Result<&str, XmlError> {
+    let text = simdutf8::basic::from_utf8(token).map_err(|_| XmlError::NotWellFormed("not utf-8"))?;
+    // U+FFFE and U+FFFF are EF BF BE and EF BF BF.
+    for at in memchr::memchr_iter(0xEF, token) {
+        if matches!(token.get(at + 1..at + 3), Some([0xBF, 0xBE | 0xBF])) {
+            return Err(XmlError::NotWellFormed("character not allowed in xml"));
+        }
+    }
+    Ok(text)
+}
+
+/// Checks a name that holds bytes beyond ASCII against the tables of XML 1.0 §2.3. Colons were treated before.
+pub(crate) fn check_name(name: &[u8]) -> Result<(), XmlError> {
+    const WRONG: XmlError = XmlError::NotWellFormed("character not allowed in a name");
+    let name = std::str::from_utf8(name).map_err(|_| XmlError::NotWellFormed("not utf-8"))?;
+    for part in name.split(':') {
+        let mut chars = part.chars();
+        if !chars.next().is_some_and(is_name_start) || !chars.all(is_name) {
+            return Err(WRONG);
+        }
+    }
+    Ok(())
+}
+
+fn is_name_start(c: char) -> bool {
+    matches!(c, 'A'..='Z' | '_' | 'a'..='z' | '\u{C0}'..='\u{D6}' | '\u{D8}'..='\u{F6}' | '\u{F8}'..='\u{2FF}'
+        | '\u{370}'..='\u{37D}' | '\u{37F}'..='\u{1FFF}' | '\u{200C}'..='\u{200D}' | '\u{2070}'..='\u{218F}'
+        | '\u{2C00}'..='\u{2FEF}' | '\u{3001}'..='\u{D7FF}' | '\u{F900}'..='\u{FDCF}' | '\u{FDF0}'..='\u{FFFD}'
+        | '\u{10000}'..='\u{EFFFF}')
+}
+
+fn is_name(c: char) -> bool {
+    is_name_start(c)
+        || matches!(c, '-' | '.' | '0'..='9' | '\u{B7}' | '\u{300}'..='\u{36F}' | '\u{203F}'..='\u{2040}')
+}
+
+/// What a reference at the start of `bytes` stands for, and its length; `None` if `bytes` ends within it.
+pub(crate) fn reference(bytes: &[u8]) -> Result<Option<(char, usize)>, XmlError> {
+    // The longest legal one is `&#x0010FFFF;`, give or take some zeros.
+    const LENGTH_MAX: usize = 16;
+    let window = &bytes[..bytes.len().min(LENGTH_MAX)];
+    let Some(end) = memchr::memchr(b';', window) else {
+        return if window.len() < LENGTH_MAX {
+            Ok(None)
+        } else {
+            Err(XmlError::NotWellFormed("reference without end"))
+        };
+    };
+    let c = match &window[1..end] {
+        b"lt" => Some('<'),
+        b"gt" => Some('>'),
+        b"amp" => Some('&'),
+        b"apos" => Some('\''),
+        b"quot" => Some('"'),
+        [b'#', b'x', digits @ ..] => numbered(digits, 16),
+        [b'#', digits @ ..] => numbered(digits, 10),
+        _ => return Err(XmlError::Restricted("entity reference")),
+    };
+    c.map(|c| Some((c, end + 1))).ok_or(XmlError::NotWellFormed("character reference"))
+}
+
+fn numbered(digits: &[u8], radix: u32) -> Option<char> {
+    if digits.is_empty() || !digits.iter().all(|d| char::from(*d).is_digit(radix)) {
+        return None;
+    }
+    let number = u32::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok()?;
+    char::from_u32(number).filter(
+        |c| !matches!(c, '\0'..='\u{8}' | '\u{B}' | '\u{C}' | '\u{E}'..='\u{1F}' | '\u{FFFE}' | '\u{FFFF}'),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_stand_for_their_characters() {
+        for (text, c) in
+            [("&lt;", '<'), ("&amp;", '&'), ("&#65;", 'A'), ("&#x1F980;", '\u{1F980}'), ("&#10;", '\n')]
+        {
+            assert_eq!(reference(text.as_bytes()), Ok(Some((c, text.len()))), "{text}");
+        }
+        assert_eq!(reference(b"&am"), Ok(None));
+    }
+
+    #[test]
+    fn references_to_what_xml_excludes_are_refused() {
+        for text in
+            ["&#0;", "&#x1F;", "&#xD800;", "&#xFFFE;", "&#x110000;", "&#;", "&#x;", "&#+5;", "&;", "&nbsp;"]
+        {
+            assert!(reference(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_follow_the_tables() {
+        for name in ["\u{E9}t\u{E9}", "x\u{B7}", "p:\u{3042}"] {
+            assert!(check_name(name.as_bytes()).is_ok(), "{name}");
+        }
+        for name in ["\u{D7}", "\u{B7}x", "x\u{2190}", "p:\u{300}"] {
+            assert!(check_name(name.as_bytes()).is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! From a checked element to a [`Stanza`], in the same pass: the start tag becomes fields, the rest bytes that mean the
+//! same wherever they are written.
+
+use bytes::Bytes;
+use smallvec::SmallVec;
+
+use super::{
+    Limits, Name, XmlError,
+    check::{self, Sink},
+    scope::{Binding, Scope},
+    tag::{Attribute, Tag},
+    text::{resolved, write_attribute},
+};
+use crate::{
+    jid::Jid,
+    stanza::{Child, Children, ContentNs, Flags, Kind, Payload, Stanza, Type},
+};
+
+/// Collects a stanza while its element is checked.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    content: ContentNs,
+    /// The start tag, if it is a stanza's.
+    stanza: Option<Stanza>,
+    /// Where the start tag ends. All ranges of children count from here.
+    payload_start: u32,
+    children: Children,
+    /// What makes the payload self-contained.
+    edits: SmallVec<[Edit; 2]>,
+    /// Where a declaration can be added to the child that is open.
+    insert_at: u32,
+    /// The default namespace within the stanza, if it is not the content namespace.
+    foreign_default: Option<u32>,
+}
+
+/// A change to the payload's bytes at an offset of the buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Edit {
+    at: u32,
+    what: What,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum What {
+    /// Declare what is bound outside, by its index in the scope.
+    Declare(u32),
+    /// Leave out as many bytes.
+    Remove(u32),
+}
+
+impl Entry {
+    pub(crate) fn new(content: ContentNs) -> Entry {
+        Entry {
+            content,
+            stanza: None,
+            payload_start: 0,
+            children: Children::new(),
+            edits: SmallVec::new(),
+            insert_at: 0,
+            foreign_default: None,
+        }
+    }
+
+    /// The stanza, or `None` if the element in `buffer` was something else; ready for the next one.
+    pub(crate) fn finish(
+        &mut self,
+        buffer: &[u8],
+        scope: &Scope,
+        lang: Option<&Box<str>>,
+        limits: &Limits,
+    ) -> Result<Option<Stanza>, XmlError> {
+        let Some(mut stanza) = self.stanza.take() else { return Ok(None) };
+        let start = self.payload_start as usize;
+        let end = memchr::memrchr(b'<', buffer).map_or(start, |end| end.max(start));
+        let mut children = std::mem::take(&mut self.children);
+        let bytes = if self.edits.is_empty() {
+            Bytes::copy_from_slice(&buffer[start..end])
+        } else {
+            let mut edits = std::mem::take(&mut self.edits);
+            edits.sort_by_key(|edit| edit.at);
+            shift(&mut children, &edits, self.payload_start, scope);
+            apply(&edits, &buffer[..end], start, scope, limits)?
+        };
+        stanza.payload = Payload::from_index(bytes, children);
+        if stanza.lang.is_none() {
+            stanza.lang = lang.cloned();
+        }
+        Ok(Some(stanza))
+    }
+
+    fn child(
+        &mut self,
+        buffer: &[u8],
+        tag: &Tag,
+        attributes: &[Attribute],
+        scope: &Scope,
+    ) -> Result<(), XmlError> {
+        let ns = check::namespace(buffer, tag, scope)?;
+        self.insert_at = tag.name_end;
+        match attributes.iter().find(|attribute| attribute.name(buffer) == b"xmlns") {
+            // The content namespace is not the same on every way out, so it is never written down.
+            Some(own) if scope.resolve(b"").is_some_and(|ns| ns == self.content.as_str()) => {
+                self.edits.push(Edit { at: own.cut, what: What::Remove(own.value_end + 1 - own.cut) });
+            }
+            Some(_) => {}
+            None => {
+                let declare = |binding| Edit { at: tag.name_end, what: What::Declare(binding) };
+                self.edits.extend(self.foreign_default.map(declare));
+            }
+        }
+        let start = tag.start - self.payload_start;
+        self.children.push(Child { ns, name: Name::from_bytes(tag.local(buffer)), start, end: start });
+        Ok(())
+    }
+}
+
+impl Sink for Entry {
+    fn start(
+        &mut self,
+        depth: usize,
+        buffer: &[u8],
+        tag: &Tag,
+        attributes: &[Attribute],
+        scope: &Scope,
+    ) -> Result<(), XmlError> {
+        match depth {
+            0 => {
+                self.payload_start = tag.end;
+                let ns = check::namespace(buffer, tag, scope)?;
+                if let Some(kind) = Kind::parse(tag.local(buffer)).filter(|_| ns == self.content.as_str()) {
+                    self.stanza = Some(start_tag(kind, buffer, attributes)?);
+                    self.foreign_default = scope
+                        .find(b"")
+                        .filter(|default| scope.binding(*default).ns != self.content.as_str())
+                        .map(|default| default as u32);
+                }
+                Ok(())
+            }
+            1 if self.stanza.is_some() => self.child(buffer, tag, attributes, scope),
+            _ => Ok(()),
+        }
+    }
+
+    fn borrowed(&mut self, binding: usize) {
+        let edit = Edit { at: self.insert_at, what: What::Declare(binding as u32) };
+        let of_child = self.edits.iter().rev().take_while(|other| other.at >= self.insert_at);
+        if self.stanza.is_some() && !of_child.into_iter().any(|other| *other == edit) {
+            self.edits.push(edit);
+        }
+    }
+
+    fn end(&mut self, depth: usize, end: usize) {
+        if let Some(child) = self.children.last_mut().filter(|_| depth == 1) {
+            child.end = end as u32 - self.payload_start;
+        }
+    }
+}
+
+/// The fields of a start tag. What is wrong with an address or a type is the sender's error, not the stream's.
+fn start_tag(kind: Kind, buffer: &[u8], attributes: &[Attribute]) -> Result<Stanza, XmlError> {
+    let mut stanza = Stanza::new(kind, Type::default_of(kind));
+    let mut typed = false;
+    for attribute in attributes {
+        let value = || resolved(attribute.value(buffer), true);
+        match attribute.name(buffer) {
+            b"to" => stanza.to = address(&value()?, &mut stanza.flags, Flags::BAD_TO),
+            b"from" => stanza.from = address(&value()?, &mut stanza.flags, Flags::BAD_FROM),
+            b"id" => stanza.id = Some(value()?.into()),
+            b"xml:lang" => stanza.lang = Some(value()?.into()),
+            b"type" => {
+                typed = true;
+                match Type::parse(kind, &value()?) {
+                    Some(ty) => stanza.ty = ty,
+                    None => stanza.flags.set(Flags::BAD_TYPE),
+                }
+            }
+            b"xmlns" => {}
+            // RFC 6120 §8.1: what other namespaces say on a start tag is ignored.
+            _ if attribute.colon != 0 => {}
+            name => {
+                let name = String::from_utf8_lossy(name).into();
+                stanza.attributes.push((name, value()?.into()));
+            }
+        }
+    }
+    if kind == Kind::Iq && !typed {
+        stanza.flags.set(Flags::BAD_TYPE);
+    }
+    Ok(stanza)
+}
+
+fn address(text: &str, flags: &mut Flags, bad: u8) -> Option<Jid> {
+    text.parse().inspect_err(|_| flags.set(bad)).ok()
+}
+
+impl Edit {
+    /// How much longer the payload gets.
+    fn growth(self, scope: &Scope) -> i64 {
+        match self.what {
+            What::Remove(length) => -i64::from(length),
+            What::Declare(binding) => declaration(scope.binding(binding as usize)).len() as i64,
+        }
+    }
+}
+
+fn declaration(binding: &Binding) -> Vec<u8> {
+    let mut out = Vec::new();
+    if binding.prefix.is_empty() {
+        write_attribute(&mut out, "xmlns", &binding.ns);
+    } else {
+        write_attribute(&mut out, &format!("xmlns:{}", binding.prefix), &binding.ns);
+    }
+    out
+}
+
+/// Moves the children's ranges to where the edits put them.
+fn shift(children: &mut Children, edits: &[Edit], payload_start: u32, scope: &Scope) {
+    let mut growth = 0;
+    let mut edits = edits.iter().peekable();
+    for child in children {
+        let end = child.end + payload_start;
+        child.start = (i64::from(child.start) + growth) as u32;
+        while let Some(edit) = edits.next_if(|edit| edit.at < end) {
+            growth += edit.growth(scope);
+        }
+        child.end = (i64::from(child.end) + growth) as u32;
+    }
+}
+
+fn apply(
+    edits: &[Edit],
+    buffer: &[u8],
+    start: usize,
+    scope: &Scope,
+    limits: &Limits,
+) -> Result<Bytes, XmlError> {
+    let mut out = Vec::with_capacity(buffer.len() - start + 64);
+    let mut from = start;
+    for edit in edits {
+        let at = edit.at as usize;
+        out.extend_from_slice(&buffer[from..at]);
+        from = at;
+        match edit.what {
+            What::Remove(length) => from += length as usize,
+            What::Declare(binding) => out.extend_from_slice(&declaration(scope.binding(binding as usize))),
+        }
+        // A long namespace of the stream header, used by many small children, would grow far beyond what was sent.
+        if out.len() > limits.stanza_bytes_max as usize {
+            return Err(XmlError::Limit("stanza_bytes_max"));
+        }
+    }
+    out.extend_from_slice(&buffer[from..]);
+    Ok(out.into())
+}

@@ -1,0 +1,104 @@
+//! A namespace or a local name: a number if it is frequent, else its text.
+
+use std::{fmt, ops::Deref};
+
+use crate::ns;
+
+/// A namespace or a name. Frequent ones cost no allocation and travel as their number.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Name(Repr);
+
+// A text with a number is always held as its number, so comparing representations compares texts.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Repr {
+    Known(u16),
+    Other(Box<str>),
+}
+
+impl Name {
+    /// The text with this number, see [`ns::by_number`].
+    pub fn from_number(number: u16) -> Option<Name> {
+        ns::by_number(number).map(|_| Name(Repr::Known(number)))
+    }
+
+    /// The number, if the text is a frequent one.
+    pub fn number(&self) -> Option<u16> {
+        match self.0 {
+            Repr::Known(number) => Some(number),
+            Repr::Other(_) => None,
+        }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        match &self.0 {
+            Repr::Known(number) => ns::by_number(*number).unwrap_or_default(),
+            Repr::Other(text) => text,
+        }
+    }
+
+    /// From bytes of a checked document.
+    pub(crate) fn from_bytes(text: &[u8]) -> Name {
+        match ns::known_bytes(text) {
+            Some(number) => Name(Repr::Known(number)),
+            None => Name(Repr::Other(String::from_utf8_lossy(text).into())),
+        }
+    }
+}
+
+impl From<&str> for Name {
+    fn from(text: &str) -> Name {
+        Name::from_bytes(text.as_bytes())
+    }
+}
+
+impl Deref for Name {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl PartialEq<str> for Name {
+    fn eq(&self, other: &str) -> bool {
+        self.as_str() == other
+    }
+}
+
+impl PartialEq<&str> for Name {
+    fn eq(&self, other: &&str) -> bool {
+        self.as_str() == *other
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_texts_are_equal_names() {
+        let known = Name::from("jabber:client");
+        assert_eq!(Some(&known), known.number().and_then(Name::from_number).as_ref());
+        assert_eq!(Name::from("urn:example:x"), Name::from_bytes(b"urn:example:x"));
+        assert_ne!(known, Name::from("jabber:server"));
+        assert_eq!(known, "jabber:client");
+    }
+
+    #[test]
+    fn a_name_is_two_words() {
+        assert_eq!(size_of::<Name>(), 16);
+    }
+}

@@ -1,0 +1,365 @@
+//! A start tag, a run of text, a CDATA section: the tokens of a document, each read in one go.
+//!
+//! Every function takes the buffer and the offset at which the token begins, and answers `None` when the buffer ends
+//! before the token does. Then [`Seek`] finds the end without looking twice at any byte.
+
+use smallvec::SmallVec;
+
+use super::{
+    XmlError,
+    chars::{self, NAME, NAME_START, SPACE, TEXT, VALUE, is},
+};
+
+/// Where the parts of an attribute are in the buffer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Attribute {
+    /// From here the attribute can be cut out: the space before it.
+    pub(crate) cut: u32,
+    pub(crate) name: u32,
+    /// Offset of the colon, 0 if there is none.
+    pub(crate) colon: u32,
+    pub(crate) name_end: u32,
+    pub(crate) value: u32,
+    pub(crate) value_end: u32,
+}
+
+impl Attribute {
+    pub(crate) fn name<'a>(&self, buffer: &'a [u8]) -> &'a [u8] {
+        &buffer[self.name as usize..self.name_end as usize]
+    }
+
+    pub(crate) fn prefix<'a>(&self, buffer: &'a [u8]) -> &'a [u8] {
+        if self.colon == 0 { b"" } else { &buffer[self.name as usize..self.colon as usize] }
+    }
+
+    pub(crate) fn local<'a>(&self, buffer: &'a [u8]) -> &'a [u8] {
+        let start = if self.colon == 0 { self.name } else { self.colon + 1 };
+        &buffer[start as usize..self.name_end as usize]
+    }
+
+    /// As written: references are not resolved.
+    pub(crate) fn value<'a>(&self, buffer: &'a [u8]) -> &'a [u8] {
+        &buffer[self.value as usize..self.value_end as usize]
+    }
+}
+
+pub(crate) type Attributes = SmallVec<[Attribute; 8]>;
+
+/// Where the parts of a start tag are in the buffer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tag {
+    pub(crate) start: u32,
+    pub(crate) colon: u32,
+    pub(crate) name_end: u32,
+    pub(crate) end: u32,
+    /// `<a/>`: the element ends with its tag.
+    pub(crate) empty: bool,
+}
+
+impl Tag {
+    pub(crate) fn name<'a>(&self, buffer: &'a [u8]) -> &'a [u8] {
+        &buffer[self.start as usize + 1..self.name_end as usize]
+    }
+
+    pub(crate) fn prefix<'a>(&self, buffer: &'a [u8]) -> &'a [u8] {
+        if self.colon == 0 { b"" } else { &buffer[self.start as usize + 1..self.colon as usize] }
+    }
+
+    pub(crate) fn local<'a>(&self, buffer: &'a [u8]) -> &'a [u8] {
+        let start = if self.colon == 0 { self.start } else { self.colon };
+        &buffer[start as usize + 1..self.name_end as usize]
+    }
+}
+
+const UNEXPECTED: XmlError = XmlError::NotWellFormed("unexpected byte in a tag");
+
+/// Reads the start tag at `start`. Its attributes replace what is in `attributes`.
+pub(crate) fn start_tag(
+    buffer: &[u8],
+    start: usize,
+    attributes: &mut Attributes,
+    attributes_max: usize,
+) -> Result<Option<Tag>, XmlError> {
+    attributes.clear();
+    let mut beyond_ascii = 0;
+    let Some((name_end, colon)) = name(buffer, start + 1, &mut beyond_ascii)? else { return Ok(None) };
+    let mut at = name_end;
+    let (end, empty) = loop {
+        let cut = at;
+        at = skip_space(buffer, at);
+        match buffer.get(at) {
+            None => return Ok(None),
+            Some(b'>') => break (at + 1, false),
+            Some(b'/') => match buffer.get(at + 1) {
+                None => return Ok(None),
+                Some(b'>') => break (at + 2, true),
+                Some(_) => return Err(UNEXPECTED),
+            },
+            Some(_) if at == cut => return Err(UNEXPECTED),
+            Some(_) => {
+                let Some(attribute) = attribute(buffer, cut, at, &mut beyond_ascii)? else { return Ok(None) };
+                if attributes.len() == attributes_max {
+                    return Err(XmlError::Limit("attributes_max"));
+                }
+                at = attribute.value_end as usize + 1;
+                attributes.push(attribute);
+            }
+        }
+    };
+    let tag =
+        Tag { start: start as u32, colon: colon as u32, name_end: name_end as u32, end: end as u32, empty };
+    if beyond_ascii & 0x80 != 0 {
+        chars::check_beyond_ascii(&buffer[start..end])?;
+        chars::check_name(tag.name(buffer))?;
+        attributes.iter().try_for_each(|attribute| chars::check_name(attribute.name(buffer)))?;
+    }
+    Ok(Some(tag))
+}
+
+fn attribute(
+    buffer: &[u8],
+    cut: usize,
+    start: usize,
+    beyond_ascii: &mut u8,
+) -> Result<Option<Attribute>, XmlError> {
+    let Some((name_end, colon)) = name(buffer, start, beyond_ascii)? else { return Ok(None) };
+    let mut at = name_end;
+    if buffer.get(at) != Some(&b'=') {
+        at = skip_space(buffer, at);
+    }
+    match buffer.get(at) {
+        None => return Ok(None),
+        Some(b'=') => at += 1,
+        Some(_) => return Err(UNEXPECTED),
+    }
+    let quote = loop {
+        match buffer.get(at) {
+            None => return Ok(None),
+            Some(&quote @ (b'"' | b'\'')) => break quote,
+            Some(&byte) if is(byte, SPACE) => at += 1,
+            Some(_) => return Err(UNEXPECTED),
+        }
+    };
+    let value = at + 1;
+    let Some(value_end) = value_end(buffer, value, quote, beyond_ascii)? else { return Ok(None) };
+    Ok(Some(Attribute {
+        cut: cut as u32,
+        name: start as u32,
+        colon: colon as u32,
+        name_end: name_end as u32,
+        value: value as u32,
+        value_end: value_end as u32,
+    }))
+}
+
+/// Offset of the quote that ends the value beginning at `at`.
+fn value_end(
+    buffer: &[u8],
+    mut at: usize,
+    quote: u8,
+    beyond_ascii: &mut u8,
+) -> Result<Option<usize>, XmlError> {
+    loop {
+        let Some(&byte) = buffer.get(at) else { return Ok(None) };
+        if is(byte, VALUE) {
+            *beyond_ascii |= byte;
+            at += 1;
+            continue;
+        }
+        match byte {
+            b'&' => match chars::reference(&buffer[at..])? {
+                Some((_, length)) => at += length,
+                None => return Ok(None),
+            },
+            _ if byte == quote => return Ok(Some(at)),
+            b'"' | b'\'' => at += 1,
+            b'<' => return Err(XmlError::NotWellFormed("less-than sign in an attribute")),
+            _ => return Err(XmlError::NotWellFormed("character not allowed in xml")),
+        }
+    }
+}
+
+/// End of the name at `at` and offset of its colon (0: none). Names within names of other alphabets are checked later.
+fn name(buffer: &[u8], start: usize, beyond_ascii: &mut u8) -> Result<Option<(usize, usize)>, XmlError> {
+    const WRONG: XmlError = XmlError::NotWellFormed("character not allowed in a name");
+    let (mut at, mut colon, mut wanted) = (start, 0, NAME_START);
+    loop {
+        let Some(&byte) = buffer.get(at) else { return Ok(None) };
+        if is(byte, wanted) {
+            wanted = NAME;
+            *beyond_ascii |= byte;
+        } else if byte == b':' && wanted == NAME && colon == 0 {
+            // Namespaces in XML §4: one colon, a name on either side.
+            colon = at;
+            wanted = NAME_START;
+        } else if wanted == NAME {
+            return if byte == b':' { Err(WRONG) } else { Ok(Some((at, colon))) };
+        } else {
+            return Err(WRONG);
+        }
+        at += 1;
+    }
+}
+
+fn skip_space(buffer: &[u8], mut at: usize) -> usize {
+    while buffer.get(at).is_some_and(|byte| is(*byte, SPACE)) {
+        at += 1;
+    }
+    at
+}
+
+/// Checks the text at `start` and answers the offset of the `<` that ends it.
+pub(crate) fn text(buffer: &[u8], start: usize) -> Result<Option<usize>, XmlError> {
+    let (mut at, mut beyond_ascii) = (start, 0);
+    loop {
+        at = skip_plain(buffer, at);
+        let Some(&byte) = buffer.get(at) else { return Ok(None) };
+        if is(byte, TEXT) {
+            beyond_ascii |= byte;
+            at += 1;
+            continue;
+        }
+        match byte {
+            b'<' => break,
+            b'&' => match chars::reference(&buffer[at..])? {
+                Some((_, length)) => at += length,
+                None => return Ok(None),
+            },
+            b']' if buffer[at..].starts_with(b"]]>") => return Err(XmlError::NotWellFormed("]]> in text")),
+            b']' => at += 1,
+            _ => return Err(XmlError::NotWellFormed("character not allowed in xml")),
+        }
+    }
+    if beyond_ascii & 0x80 != 0 {
+        chars::check_beyond_ascii(&buffer[start..at])?;
+    }
+    Ok(Some(at))
+}
+
+/// Skips whole blocks of bytes that need no thought; written so that the compiler compares a block at once.
+fn skip_plain(buffer: &[u8], mut at: usize) -> usize {
+    while let Some(block) = buffer.get(at..).and_then(|rest| rest.first_chunk::<16>()) {
+        let mut special = 0;
+        for &byte in block {
+            special |= u8::from(byte < b' ')
+                | u8::from(byte >= 0x80)
+                | u8::from(byte == b'<')
+                | u8::from(byte == b'&')
+                | u8::from(byte == b']');
+        }
+        if special != 0 {
+            break;
+        }
+        at += 16;
+    }
+    at
+}
+
+const CDATA: &[u8] = b"<![CDATA[";
+
+/// Checks the CDATA section at `start`, where `<!` has been seen; the only such thing a stream may have.
+pub(crate) fn cdata(buffer: &[u8], start: usize) -> Result<Option<usize>, XmlError> {
+    let rest = &buffer[start..];
+    let seen = rest.len().min(CDATA.len());
+    if rest[..seen] != CDATA[..seen] {
+        return Err(XmlError::Restricted("comment or dtd"));
+    }
+    if rest.len() < CDATA.len() {
+        return Ok(None);
+    }
+    let Some(length) = memchr::memmem::find(&rest[CDATA.len()..], b"]]>") else { return Ok(None) };
+    let content = &rest[CDATA.len()..CDATA.len() + length];
+    if content.iter().any(|&byte| byte < b' ' && !is(byte, SPACE)) {
+        return Err(XmlError::NotWellFormed("character not allowed in xml"));
+    }
+    if !content.is_ascii() {
+        chars::check_beyond_ascii(content)?;
+    }
+    Ok(Some(start + CDATA.len() + length + 3))
+}
+
+/// Checks the end tag at `start` against the `name` of the element it has to end.
+pub(crate) fn end_tag(buffer: &[u8], start: usize, name: &[u8]) -> Result<Option<usize>, XmlError> {
+    const WRONG: XmlError = XmlError::NotWellFormed("end tag of another element");
+    let rest = &buffer[start + 2..];
+    let seen = rest.len().min(name.len());
+    if rest[..seen] != name[..seen] {
+        return Err(WRONG);
+    }
+    let end = skip_space(rest, name.len());
+    match rest.get(end) {
+        None => Ok(None),
+        Some(b'>') => Ok(Some(start + 2 + end + 1)),
+        Some(_) => Err(WRONG),
+    }
+}
+
+/// Finds the end of a token over many arrivals of input, and looks at each byte once.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Seek {
+    /// Bytes of the token already looked at; 0: no search is under way.
+    seen: u32,
+    /// Inside a tag: the quote of the value the search is in.
+    quote: u8,
+}
+
+impl Seek {
+    pub(crate) fn is_under_way(self) -> bool {
+        self.seen != 0
+    }
+
+    /// The end of the token at `start`; `None` if the buffer ends before it.
+    pub(crate) fn end(&mut self, buffer: &[u8], start: usize) -> Option<usize> {
+        let token = &buffer[start..];
+        let end = match token {
+            // Refused at sight.
+            [b'<', b'?', ..] => Some(2),
+            [b'<', b'!', ..] => self.section_end(token),
+            [b'<', ..] => self.tag_end(token),
+            _ => memchr::memchr(b'<', &token[self.seen as usize..]).map(|at| at + self.seen as usize),
+        };
+        self.settle(token, end).map(|end| start + end)
+    }
+
+    /// The end of the tag, or of the XML declaration, with which `buffer` begins.
+    pub(crate) fn tag(&mut self, buffer: &[u8]) -> Option<usize> {
+        let end = self.tag_end(buffer);
+        self.settle(buffer, end)
+    }
+
+    fn settle(&mut self, token: &[u8], end: Option<usize>) -> Option<usize> {
+        match end {
+            Some(_) => *self = Seek::default(),
+            None => self.seen = token.len() as u32,
+        }
+        end
+    }
+
+    fn tag_end(&mut self, token: &[u8]) -> Option<usize> {
+        let mut at = self.seen as usize;
+        loop {
+            let rest = &token[at..];
+            if self.quote == 0 {
+                at += memchr::memchr3(b'>', b'"', b'\'', rest)?;
+                if token[at] == b'>' {
+                    return Some(at + 1);
+                }
+                self.quote = token[at];
+            } else {
+                at += memchr::memchr(self.quote, rest)?;
+                self.quote = 0;
+            }
+            at += 1;
+        }
+    }
+
+    fn section_end(&mut self, token: &[u8]) -> Option<usize> {
+        // What is no CDATA section is refused at the first byte that differs, so it needs no end.
+        let seen = token.len().min(CDATA.len());
+        if token[..seen] != CDATA[..seen] {
+            return Some(seen);
+        }
+        let from = (self.seen as usize).saturating_sub(2).max(CDATA.len());
+        memchr::memmem::find(token.get(from..)?, b"]]>").map(|at| from + at + 3)
+    }
+}
