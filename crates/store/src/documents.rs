@@ -28,6 +28,9 @@ pub trait Documents: Send + Sync {
 
     /// The keys of the account's documents in a namespace, ordered by their bytes.
     async fn list(&self, account: &Jid, namespace: &str) -> Result<Vec<String>>;
+
+    /// The namespace and key of every document of the account, ordered by their bytes.
+    async fn names(&self, account: &Jid) -> Result<Vec<(String, String)>>;
 }
 
 /// Refuses names that no backend could keep apart.

@@ -9,7 +9,7 @@ use crate::{Cursor, Error, Session, Store, cursors};
 pub async fn cursors(store: &Store) {
     assert_eq!(store.cursors.load(&juliet()).await.unwrap(), Cursor::default());
 
-    let ahead = Cursor { lowest: 5, above: vec![7, 9, u64::MAX] };
+    let ahead = Cursor { lowest: 0, above: vec![0, 7, u64::MAX] };
     let plain = Cursor { lowest: u64::MAX, above: vec![] };
     store.cursors.save(&[(juliet(), plain.clone()), (romeo(), plain.clone())]).await.unwrap();
     store.cursors.save(&[(juliet(), ahead.clone())]).await.unwrap();

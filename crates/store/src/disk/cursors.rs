@@ -21,10 +21,8 @@ impl Cursors for Disk {
     async fn save(&self, cursors: &[(Jid, Cursor)]) -> Result<()> {
         cursors.iter().try_for_each(|(_, cursor)| cursor.check())?;
         let ops = cursors.iter().map(|(account, cursor)| {
-            let record = cursor.above.iter().fold(
-                Writer::with_capacity(16 + 10 * cursor.above.len()).number(1, cursor.lowest),
-                |record, id| record.number(2, *id),
-            );
+            let record = Writer::with_capacity(16 + 10 * cursor.above.len()).number(1, cursor.lowest);
+            let record = cursor.above.iter().fold(record, |record, id| record.element(2, *id));
             Op::put(Noun::Cursors, keys::of(account), record.finish())
         });
         self.write(ops.collect(), Vec::new()).await

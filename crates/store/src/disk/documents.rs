@@ -40,6 +40,23 @@ impl Documents for Disk {
         })
         .await
     }
+
+    async fn names(&self, account: &Jid) -> Result<Vec<(String, String)>> {
+        let prefix = keys::of(account);
+        self.scan(move |keyspaces| {
+            let found = keyspaces.prefix(Noun::Documents, &prefix);
+            found.map(|entry| name(keys::after(&entry?.0, prefix.len())?)).collect()
+        })
+        .await
+    }
+}
+
+/// Reads a namespace and a key as [`full_key`] joined them.
+fn name(joined: &[u8]) -> Result<(String, String)> {
+    let (namespace, key) = keys::text(joined)?
+        .split_once('\0')
+        .ok_or_else(|| Error::Corrupt("the name of a document has no key".into()))?;
+    Ok((namespace.to_owned(), key.to_owned()))
 }
 
 fn full_key(account: &Jid, namespace: &str, key: &str) -> Result<Vec<u8>> {

@@ -22,11 +22,14 @@ impl Writer {
     }
 
     /// A number, left out if 0.
-    pub(super) fn number(mut self, tag: u32, value: u64) -> Self {
-        if value != 0 {
-            self.varint(u64::from(tag) << 3 | VARINT);
-            self.varint(value);
-        }
+    pub(super) fn number(self, tag: u32, value: u64) -> Self {
+        if value == 0 { self } else { self.element(tag, value) }
+    }
+
+    /// One of several numbers with this tag, also if 0.
+    pub(super) fn element(mut self, tag: u32, value: u64) -> Self {
+        self.varint(u64::from(tag) << 3 | VARINT);
+        self.varint(value);
         self
     }
 

@@ -37,6 +37,10 @@ impl Documents for Memory {
             found.take_while(|((held, _), _)| held == namespace).map(|((_, key), _)| key.clone()).collect()
         }))
     }
+
+    async fn names(&self, account: &Jid) -> Result<Vec<(String, String)>> {
+        Ok(Memory::read(self, account, |kept| kept.documents.keys().cloned().collect()))
+    }
 }
 
 fn name(namespace: &str, key: &str) -> (String, String) {

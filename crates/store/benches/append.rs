@@ -1,0 +1,78 @@
+//! What an append costs: rows a second that are synced, and the processor's time for each, by the number of writers.
+//!
+//! `cargo bench -p store --bench append` in a directory of the disk that is meant (`TMPDIR`).
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use store::{Direction, Row, Store, Uid, disk};
+use xmpp::jid::Jid;
+
+const RUN: Duration = Duration::from_secs(4);
+
+/// A stanza of usual size.
+const STANZA: &[u8] = &[b'x'; 320];
+
+/// The kernel counts a process's time in hundredths of a second (`getconf CLK_TCK`).
+const TICKS_PER_SECOND: f64 = 100.0;
+
+fn main() {
+    println!("writers    rows/s   µs CPU/row   ms/append (mean)");
+    for writers in [1, 16, 256, 2048] {
+        let directory = tempfile::tempdir().expect("a directory to write to");
+        let store = disk::open(directory.path()).expect("a store");
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let (cpu, start) = (cpu_seconds(), Instant::now());
+        let rows = runtime.block_on(run(&store, writers, start));
+        let (cpu, wall) = (cpu_seconds() - cpu, start.elapsed().as_secs_f64());
+        let (per_second, micros) = (rows as f64 / wall, cpu * 1e6 / rows as f64);
+        println!("{writers:>7} {per_second:>9.0} {micros:>12.2} {:>12.2}", 1e3 * writers as f64 / per_second);
+    }
+}
+
+/// Each writer appends to an archive of its own, one row after the other.
+async fn run(store: &Store, writers: usize, start: Instant) -> u64 {
+    let tasks = (0..writers).map(|at| tokio::spawn(write(store.clone(), at, start)));
+    let mut rows = 0;
+    for task in tasks.collect::<Vec<_>>() {
+        rows += task.await.expect("a writer");
+    }
+    rows
+}
+
+async fn write(store: Store, at: usize, start: Instant) -> u64 {
+    let archive = jid(&format!("user{at}@capulet.example"));
+    let with = jid("romeo@montague.example/orchard");
+    let mut id = 0;
+    while start.elapsed() < RUN {
+        id += 1;
+        let row = Row {
+            archive: archive.clone(),
+            id,
+            uid: Uid { origin: [7; 16], n: id, k: 0 },
+            epoch: 1,
+            direction: Direction::Received,
+            with: with.clone(),
+            address: Some(archive.clone()),
+            deliver: true,
+            spool: false,
+            stamp_ms: 1_700_000_000_000 + id,
+            stanza: Bytes::from_static(STANZA),
+        };
+        store.archive.append(vec![row]).await.expect("a row written");
+    }
+    id
+}
+
+fn jid(text: &str) -> Jid {
+    Jid::from_prepared(text).expect("a JID")
+}
+
+/// The processor's time that all threads of this process took.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
+    let after_name = stat.rsplit_once(") ").expect("a name in parentheses").1;
+    let fields: Vec<&str> = after_name.split(' ').collect();
+    let ticks: f64 = [11, 12].iter().map(|at| fields[*at].parse::<f64>().expect("a number")).sum();
+    ticks / TICKS_PER_SECOND
+}
