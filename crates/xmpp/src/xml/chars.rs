@@ -84,12 +84,11 @@ pub(crate) fn reference(bytes: &[u8]) -> Result<Option<(char, usize)>, XmlError>
     // The longest legal one is `&#x0010FFFF;`, give or take some zeros.
     const LENGTH_MAX: usize = 16;
     let window = &bytes[..bytes.len().min(LENGTH_MAX)];
-    let Some(end) = memchr::memchr(b';', window) else {
-        return if window.len() < LENGTH_MAX {
-            Ok(None)
-        } else {
-            Err(XmlError::NotWellFormed("reference without end"))
-        };
+    let inside = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'#';
+    let end = match window.iter().skip(1).position(|byte| !inside(byte)) {
+        Some(at) if window[at + 1] == b';' => at + 1,
+        None if window.len() < LENGTH_MAX => return Ok(None),
+        _ => return Err(XmlError::NotWellFormed("reference without end")),
     };
     let c = match &window[1..end] {
         b"lt" => Some('<'),

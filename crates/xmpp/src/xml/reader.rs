@@ -137,6 +137,11 @@ impl Reader {
         self.limits = limits;
     }
 
+    #[cfg(test)]
+    pub(super) fn has_work(&self) -> bool {
+        self.work.is_some()
+    }
+
     /// Nothing complete: in a frame, an error.
     fn nothing<T>(&self) -> Result<Option<T>, XmlError> {
         if self.frames { Err(XmlError::NotWellFormed("message ends within an element")) } else { Ok(None) }
