@@ -10,7 +10,7 @@ use crate::stored;
 
 const FORMAT: u8 = 1;
 
-// Tags.
+// Tags; stream and JID come first.
 const STREAM: u8 = 1;
 const JID: u8 = 2;
 const SINCE: u8 = 3; // big-endian
@@ -59,24 +59,28 @@ pub fn decode(bytes: &Bytes) -> Result<Session, Unreadable> {
         return Err(Unreadable::Format);
     }
     let mut reader = Reader::new(bytes.slice(1..));
-    let (mut stream, mut jid) = (None, None);
-    let mut read = Session::new([0; 16], Jid::from_prepared("-").map_err(|_| Unreadable::Field(JID))?, 0);
+    let stream = first(&mut reader, STREAM)?;
+    let stream = stream.as_ref().try_into().map_err(|_| Unreadable::Field(STREAM))?;
+    let mut session = Session::new(stream, jid(JID, &first(&mut reader, JID)?)?, 0);
     while let Some((tag, value)) = reader.field()? {
         match tag {
-            STREAM => stream = Some(value.as_ref().try_into().map_err(|_| Unreadable::Field(tag))?),
-            JID => jid = Some(self::jid(tag, &value)?),
-            SINCE => read.since_ms = fields::number(&value),
-            PRIORITY => read.priority = fields::number(&value) as i8,
-            FLAGS => set_flags(&mut read, fields::number(&value)),
+            SINCE => session.since_ms = fields::number(&value),
+            PRIORITY => session.priority = fields::number(&value) as i8,
+            FLAGS => set_flags(&mut session, fields::number(&value)),
             // Decoded from a copy, so that a small presence does not keep the whole state alive.
-            PRESENCE => read.presence = Some(Box::new(stored::decode(&Bytes::copy_from_slice(&value))?)),
-            DIRECTED if read.directed.len() < DIRECTED_MAX => read.directed.push(self::jid(tag, &value)?),
+            PRESENCE => session.presence = Some(Box::new(stored::decode(&Bytes::copy_from_slice(&value))?)),
+            DIRECTED if session.directed.len() < DIRECTED_MAX => session.directed.push(jid(tag, &value)?),
             _ => {}
         }
     }
-    read.stream = stream.ok_or(Unreadable::Field(STREAM))?;
-    read.jid = jid.ok_or(Unreadable::Field(JID))?;
-    Ok(read)
+    Ok(session)
+}
+
+fn first(reader: &mut Reader, expected: u8) -> Result<Bytes, Unreadable> {
+    match reader.field()? {
+        Some((tag, value)) if tag == expected => Ok(value),
+        _ => Err(Unreadable::Field(expected)),
+    }
 }
 
 fn set_flags(session: &mut Session, flags: u64) {

@@ -1,8 +1,17 @@
 //! Rosters (RFC 6121 §2): the contacts of an account in memory, and what its clients may do to them.
 
+mod change;
+mod room;
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
 use store::{Change, Item, Request, Subscription};
 use xmpp::jid::Jid;
+
+pub(crate) use self::change::{change, push};
+pub use self::room::ABOUT;
+pub(crate) use self::room::Rosters;
 
 /// Contacts of an account at most.
 pub const CONTACTS_MAX: usize = 10_000;
@@ -53,19 +62,14 @@ impl Roster {
         self.contacts.binary_search_by(|contact| contact.jid.cmp(jid)).ok().map(|at| &self.contacts[at])
     }
 
-    /// A contact by the bare form of `jid`, or by `jid` itself.
-    pub fn of(&self, jid: &Jid) -> Option<&Contact> {
-        self.contact(&jid.bare()).or_else(|| self.contact(jid))
-    }
-
-    /// Whether the account is told of this contact's presence.
+    /// Whether the account is told of the presence of `jid`, bare or full.
     pub fn sees(&self, jid: &Jid) -> bool {
-        self.of(jid).is_some_and(Contact::seen)
+        self.contact(&jid.bare()).is_some_and(Contact::seen)
     }
 
-    /// Whether this contact is told of the account's presence.
+    /// Whether `jid`, bare or full, is told of the account's presence.
     pub fn seen_by(&self, jid: &Jid) -> bool {
-        self.of(jid).is_some_and(Contact::sees)
+        self.contact(&jid.bare()).is_some_and(Contact::sees)
     }
 
     /// Subscription requests that wait for an answer, ordered by JID.
