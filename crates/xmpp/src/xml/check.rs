@@ -4,7 +4,7 @@
 //! and goes on from there, so the outcome does not depend on how the bytes were cut into arrivals.
 
 use super::{
-    Limits, Name, XmlError,
+    Limits, XmlError,
     scope::{self, Scope},
     tag::{self, Attribute, Attributes, Seek, Tag},
 };
@@ -234,9 +234,4 @@ impl Checker {
             self.scope.truncate(bindings);
         }
     }
-}
-
-/// The namespace of an element of a document that has been checked.
-pub(crate) fn namespace(buffer: &[u8], tag: &Tag, scope: &Scope) -> Result<Name, XmlError> {
-    scope.element(buffer, tag).ok_or(XmlError::NotWellFormed("prefix not bound"))
 }

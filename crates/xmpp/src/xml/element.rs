@@ -4,7 +4,7 @@
 
 use super::{
     Limits, Name, XmlError,
-    check::{self, Checker, Sink},
+    check::{Checker, Sink},
     scope::Scope,
     tag::{self, Tag},
     text::{resolved, write_attribute, write_text},
@@ -236,7 +236,7 @@ impl Sink for Tree {
         scope: &Scope,
     ) -> Result<(), XmlError> {
         let mut element = Element {
-            ns: check::namespace(buffer, tag, scope)?,
+            ns: scope.element(buffer, tag)?,
             name: Name::from_bytes(tag.local(buffer)),
             attributes: Vec::new(),
             nodes: Vec::new(),
@@ -246,7 +246,7 @@ impl Sink for Tree {
             let ns = match prefix {
                 b"xmlns" => continue,
                 b"" if name == b"xmlns" => continue,
-                b"" => Name::from(ns::NONE),
+                b"" => Name::NONE,
                 _ => scope.resolve(prefix).ok_or(XmlError::NotWellFormed("prefix not bound"))?,
             };
             let value = resolved(attribute.value(buffer), true)?.into();

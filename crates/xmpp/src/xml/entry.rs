@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use super::{
     Limits, Name, XmlError,
-    check::{self, Sink},
+    check::Sink,
     scope::{Binding, Scope},
     tag::{Attribute, Tag},
     text::{resolved, write_attribute},
@@ -19,7 +19,7 @@ use crate::{
 /// Collects a stanza while its element is checked.
 #[derive(Debug)]
 pub(crate) struct Entry {
-    content: ContentNs,
+    content: Name,
     /// The start tag, if it is a stanza's.
     stanza: Option<Stanza>,
     /// Where the start tag ends. All ranges of children count from here.
@@ -51,7 +51,7 @@ enum What {
 impl Entry {
     pub(crate) fn new(content: ContentNs) -> Entry {
         Entry {
-            content,
+            content: content.as_str().into(),
             stanza: None,
             payload_start: 0,
             children: Children::new(),
@@ -95,11 +95,11 @@ impl Entry {
         attributes: &[Attribute],
         scope: &Scope,
     ) -> Result<(), XmlError> {
-        let ns = check::namespace(buffer, tag, scope)?;
+        let ns = scope.element(buffer, tag)?;
         self.insert_at = tag.name_end;
         match attributes.iter().find(|attribute| attribute.name(buffer) == b"xmlns") {
             // The content namespace is not the same on every way out, so it is never written down.
-            Some(own) if scope.resolve(b"").is_some_and(|ns| ns == self.content.as_str()) => {
+            Some(own) if scope.binding(scope.default()).ns == self.content => {
                 self.edits.push(Edit { at: own.cut, what: What::Remove(own.value_end + 1 - own.cut) });
             }
             Some(_) => {}
@@ -126,13 +126,12 @@ impl Sink for Entry {
         match depth {
             0 => {
                 self.payload_start = tag.end;
-                let ns = check::namespace(buffer, tag, scope)?;
-                if let Some(kind) = Kind::parse(tag.local(buffer)).filter(|_| ns == self.content.as_str()) {
+                let ns = scope.element(buffer, tag)?;
+                if let Some(kind) = Kind::parse(tag.local(buffer)).filter(|_| ns == self.content) {
                     self.stanza = Some(start_tag(kind, buffer, attributes)?);
-                    self.foreign_default = scope
-                        .find(b"")
-                        .filter(|default| scope.binding(*default).ns != self.content.as_str())
-                        .map(|default| default as u32);
+                    let default = scope.default();
+                    self.foreign_default =
+                        (scope.binding(default).ns != self.content).then_some(default as u32);
                 }
                 Ok(())
             }

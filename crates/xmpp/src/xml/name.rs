@@ -37,12 +37,25 @@ impl Name {
         }
     }
 
+    /// No namespace, or the prefix of the default namespace.
+    pub(crate) const NONE: Name = Name(Repr::Known(0));
+
+    /// Whether this is the empty text.
+    pub(crate) fn is_none(&self) -> bool {
+        matches!(self.0, Repr::Known(0))
+    }
+
+    /// From bytes, if they are a frequent text.
+    pub(crate) fn known(text: &[u8]) -> Option<Name> {
+        if text.is_empty() {
+            return Some(Name::NONE);
+        }
+        ns::known_bytes(text).map(|number| Name(Repr::Known(number)))
+    }
+
     /// From bytes of a checked document.
     pub(crate) fn from_bytes(text: &[u8]) -> Name {
-        match ns::known_bytes(text) {
-            Some(number) => Name(Repr::Known(number)),
-            None => Name(Repr::Other(String::from_utf8_lossy(text).into())),
-        }
+        Name::known(text).unwrap_or_else(|| Name(Repr::Other(String::from_utf8_lossy(text).into())))
     }
 }
 

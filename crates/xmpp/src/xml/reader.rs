@@ -259,7 +259,7 @@ impl Work {
 /// The scope of what stands at the top of the stream; a message begins with none, for its header declares nothing.
 fn scope(outer: Option<&Outer>) -> Scope {
     let Some(outer) = outer.filter(|outer| !outer.bindings.is_empty()) else {
-        return Scope::new(Name::from(ns::NONE));
+        return Scope::new(Name::NONE);
     };
     let mut scope = Scope::new(Name::from(outer.content.as_str()));
     outer.bindings.iter().for_each(|binding| scope.push(binding.clone()));
@@ -272,7 +272,7 @@ fn open_stream(
     attributes: &[Attribute],
     limits: &Limits,
 ) -> Result<(Header, Outer), XmlError> {
-    let mut scope = Scope::new(Name::from(ns::NONE));
+    let mut scope = Scope::new(Name::NONE);
     let mut header =
         Header { to: None, from: None, id: None, version: None, lang: None, content: ContentNs::Client };
     let mut prefixed = 0;

@@ -18,35 +18,53 @@ pub(crate) struct Binding {
 
 /// The bindings in force, innermost last. There is always one for the default namespace.
 #[derive(Debug)]
-pub(crate) struct Scope(SmallVec<[Binding; 6]>);
+pub(crate) struct Scope {
+    bindings: SmallVec<[Binding; 6]>,
+    /// Index of the default namespace: what nearly every element asks for.
+    default: usize,
+}
 
 impl Scope {
     /// The scope in which a document without outer elements begins, where `default` is the default namespace.
     pub(crate) fn new(default: Name) -> Scope {
         let mut bindings = SmallVec::new();
-        bindings.push(Binding { prefix: Name::from(ns::NONE), ns: default });
-        Scope(bindings)
+        bindings.push(Binding { prefix: Name::NONE, ns: default });
+        Scope { bindings, default: 0 }
     }
 
     pub(crate) fn push(&mut self, binding: Binding) {
-        self.0.push(binding);
+        if binding.prefix.is_none() {
+            self.default = self.bindings.len();
+        }
+        self.bindings.push(binding);
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.bindings.len()
     }
 
     pub(crate) fn truncate(&mut self, len: usize) {
-        self.0.truncate(len);
+        self.bindings.truncate(len);
+        if self.default >= len {
+            self.default = self.bindings.iter().rposition(|binding| binding.prefix.is_none()).unwrap_or(0);
+        }
     }
 
     pub(crate) fn binding(&self, at: usize) -> &Binding {
-        &self.0[at]
+        &self.bindings[at]
+    }
+
+    /// Index of the binding of the default namespace.
+    pub(crate) fn default(&self) -> usize {
+        self.default
     }
 
     /// Index of the binding a prefix has here; the namespace of `xml` is not bound but built in.
     pub(crate) fn find(&self, prefix: &[u8]) -> Option<usize> {
-        self.0.iter().rposition(|binding| binding.prefix.as_bytes() == prefix)
+        if prefix.is_empty() {
+            return Some(self.default);
+        }
+        self.bindings.iter().rposition(|binding| binding.prefix.as_bytes() == prefix)
     }
 
     /// The namespace a prefix stands for.
@@ -54,12 +72,12 @@ impl Scope {
         if prefix == b"xml" {
             return Some(Name::from(ns::XML));
         }
-        self.find(prefix).map(|at| self.0[at].ns.clone())
+        self.find(prefix).map(|at| self.bindings[at].ns.clone())
     }
 
-    /// The namespace of an element whose tag is here.
-    pub(crate) fn element(&self, buffer: &[u8], tag: &Tag) -> Option<Name> {
-        self.resolve(tag.prefix(buffer))
+    /// The namespace of the element whose tag this is.
+    pub(crate) fn element(&self, buffer: &[u8], tag: &Tag) -> Result<Name, XmlError> {
+        self.resolve(tag.prefix(buffer)).ok_or(XmlError::NotWellFormed("prefix not bound"))
     }
 
     /// Takes in `attribute` if it declares a namespace, and says whether it does (Namespaces in XML §3).
@@ -76,27 +94,27 @@ impl Scope {
             _ => return Ok(false),
         };
         let ns = namespace(attribute.value(buffer))?;
-        match (prefix, ns.as_str()) {
-            (b"xmlns", _) | (_, ns::XMLNS) => return Err(WRONG),
-            (b"xml", ns::XML) => return Ok(true),
-            (b"xml", _) | (_, ns::XML) => return Err(WRONG),
-            (b"", _) => {}
-            (_, ns::NONE) => return Err(XmlError::NotWellFormed("prefix without a namespace")),
+        match prefix {
+            b"xml" if ns == ns::XML => return Ok(true),
+            b"xml" | b"xmlns" => return Err(WRONG),
+            _ if ns == ns::XML || ns == ns::XMLNS => return Err(WRONG),
+            b"" => {}
+            _ if ns.is_none() => return Err(XmlError::NotWellFormed("prefix without a namespace")),
             _ => {}
         }
-        if self.0.len() >= usize::from(limits.namespaces_max) {
+        if self.bindings.len() >= usize::from(limits.namespaces_max) {
             return Err(XmlError::Limit("namespaces_max"));
         }
-        self.0.push(Binding { prefix: Name::from_bytes(prefix), ns });
+        self.push(Binding { prefix: Name::from_bytes(prefix), ns });
         Ok(true)
     }
 }
 
 fn namespace(value: &[u8]) -> Result<Name, XmlError> {
-    if let Some(number) = ns::known_bytes(value) {
-        return Ok(Name::from_number(number).unwrap_or_else(|| Name::from(ns::NONE)));
+    match Name::known(value) {
+        Some(known) => Ok(known),
+        None => Ok(Name::from(text::resolved(value, true)?.as_ref())),
     }
-    Ok(Name::from(text::resolved(value, true)?.as_ref()))
 }
 
 /// Refuses two attributes of one name, be it as written or with their prefixes resolved (Namespaces in XML §6.3).
@@ -109,7 +127,9 @@ pub(crate) fn check_unique(
     const TWICE: XmlError = XmlError::NotWellFormed("attribute given twice");
     for (at, one) in attributes.iter().enumerate() {
         let name = one.name(buffer);
-        if attributes[..at].iter().any(|other| other.name(buffer) == name) {
+        // Lengths and first bytes nearly always differ, which is cheaper to see than that texts do.
+        let same = |other: &Attribute| other.name(buffer)[0] == name[0] && other.name(buffer) == name;
+        if attributes[..at].iter().any(same) {
             return Err(TWICE);
         }
     }
