@@ -28,6 +28,8 @@ pub struct Account {
     pub blocked: Vec<Jid>,
     /// Sessions that are there or hibernate.
     pub sessions: Vec<Session>,
+    /// SHA-1 of the photo in the vCard, in hexadecimal (XEP-0153); empty: there is none; none: not asked yet.
+    pub photo: Option<Box<str>>,
 }
 
 /// A session as the account's rules see it: the state that survives its owner in an opaque blob.
@@ -60,7 +62,7 @@ pub struct Session {
 impl Account {
     /// An account as it was stored, without sessions.
     pub fn new(jid: Jid, roster: Stored, blocked: Vec<Jid>) -> Self {
-        Self { jid, roster: Roster::from(roster), blocked, sessions: Vec::new() }
+        Self { jid, roster: Roster::from(roster), blocked, sessions: Vec::new(), photo: None }
     }
 
     /// The session of a stream.
@@ -78,9 +80,27 @@ impl Account {
         self.sessions.iter().find(|session| session.jid.resource() == Some(resource))
     }
 
+    /// Whether stanzas from and to an address are blocked (XEP-0191 §5). Nobody blocks their own sessions (§4).
+    pub fn blocks(&self, jid: &Jid) -> bool {
+        // Most accounts block nobody: this is asked for every stanza.
+        !self.blocked.is_empty()
+            && !jid.same_bare(&self.jid)
+            && self.blocked.iter().any(|blocked| covers(blocked, jid))
+    }
+
     /// Sessions that have sent initial presence and are still available.
     pub fn available(&self) -> impl Iterator<Item = &Session> {
         self.sessions.iter().filter(|session| session.presence.is_some())
+    }
+}
+
+/// Whether `jid` is one that `pattern` stands for: a full JID for itself, a bare one for its resources, a domain for all
+/// who are there, a domain with a resource for itself (XEP-0191 §5).
+pub fn covers(pattern: &Jid, jid: &Jid) -> bool {
+    match (pattern.node(), pattern.resource()) {
+        (_, Some(_)) => pattern == jid,
+        (Some(_), None) => pattern.same_bare(jid),
+        (None, None) => pattern.domain() == jid.domain(),
     }
 }
 

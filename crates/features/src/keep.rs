@@ -51,7 +51,8 @@ pub fn transient(stanza: &Stanza) -> bool {
         Kind::Iq => true,
         Kind::Presence => stanza.to.is_none() && matches!(stanza.ty, Type::Available | Type::Unavailable),
         Kind::Message => {
-            !matches!(stanza.ty, Type::Groupchat | Type::Headline | Type::Error) && Seen::of(stanza).only_chat_state
+            !matches!(stanza.ty, Type::Groupchat | Type::Headline | Type::Error)
+                && Seen::of(stanza).only_chat_state
         }
     }
 }
@@ -111,5 +112,101 @@ fn is_content(child: &Child) -> bool {
         ns::REACTIONS | ns::RETRACT | ns::CORRECT | ns::MODERATE | ns::REPLY => true,
         ns::JINGLE_MESSAGE | ns::MUC_CONFERENCE | ns::OOB | ns::SFS => true,
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::stanza;
+
+    const BODY: &str = "<body>hi</body>";
+    const TYPING: &str = "<composing xmlns='http://jabber.org/protocol/chatstates'/>";
+
+    fn message(ty: &str, payload: &str) -> Stanza {
+        stanza(&format!("<message type='{ty}'>{payload}</message>"))
+    }
+
+    fn hint(name: &str) -> String {
+        format!("<{name} xmlns='urn:xmpp:hints'/>")
+    }
+
+    #[test]
+    fn what_somebody_will_want_to_see_is_archived() {
+        for payload in [
+            BODY,
+            "<subject>Feud</subject>",
+            "<encrypted xmlns='eu.siacs.conversations.axolotl'/>",
+            "<received xmlns='urn:xmpp:receipts' id='1'/>",
+            "<displayed xmlns='urn:xmpp:chat-markers:0' id='1'/>",
+            "<reactions xmlns='urn:xmpp:reactions:0' id='1'/>",
+            "<retract xmlns='urn:xmpp:message-retract:1' id='1'/>",
+            "<propose xmlns='urn:xmpp:jingle-message:0' id='1'/>",
+            "<x xmlns='jabber:x:conference' jid='ball@rooms.capulet.example'/>",
+        ] {
+            for ty in ["chat", "normal"] {
+                assert_eq!(rule(&message(ty, payload), true), Keep::Archive, "{payload}");
+                assert_eq!(rule(&message(ty, payload), false), Keep::Spool, "{payload}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_chat_and_normal_messages_are_kept_until_delivered() {
+        for payload in [
+            "",
+            "<thread>t</thread>",
+            "<x xmlns='urn:example:game'/>",
+            "<request xmlns='urn:xmpp:receipts'/>",
+        ] {
+            assert_eq!(rule(&message("normal", payload), true), Keep::Spool, "{payload}");
+        }
+    }
+
+    #[test]
+    fn groupchat_headline_error_and_events_are_not_kept() {
+        let store = format!("{BODY}{}", hint("store"));
+        for ty in ["groupchat", "headline", "error"] {
+            assert_eq!(rule(&message(ty, &store), true), Keep::Hold, "{ty}");
+            assert!(!transient(&message(ty, TYPING)), "{ty}");
+        }
+        let event = "<event xmlns='http://jabber.org/protocol/pubsub#event'/>";
+        assert_eq!(rule(&message("normal", event), true), Keep::Hold);
+        assert_eq!(rule(&message("normal", &format!("{event}{BODY}")), true), Keep::Archive);
+    }
+
+    #[test]
+    fn hints_are_heeded() {
+        let with = |hints: &[&str]| {
+            let hints: String = hints.iter().map(|name| hint(name)).collect();
+            rule(&message("chat", &format!("{BODY}{hints}")), true)
+        };
+        assert_eq!(with(&["no-store"]), Keep::Hold);
+        assert_eq!(with(&["no-store", "store"]), Keep::Hold);
+        assert_eq!(with(&["no-permanent-store"]), Keep::Spool);
+        assert_eq!(with(&["no-copy"]), Keep::Archive);
+        assert_eq!(rule(&message("chat", &hint("store")), true), Keep::Archive, "without a body");
+    }
+
+    #[test]
+    fn chat_states_alone_are_transient() {
+        let thread = "<thread>t</thread>";
+        for payload in [TYPING.to_owned(), format!("{TYPING}{thread}{}", hint("no-store"))] {
+            assert_eq!(rule(&message("chat", &payload), true), Keep::Transient);
+            assert!(transient(&message("chat", &payload)));
+        }
+        for payload in [format!("{BODY}{TYPING}"), format!("{TYPING}{}", hint("store"))] {
+            assert_eq!(rule(&message("chat", &payload), true), Keep::Archive);
+            assert!(!transient(&message("chat", &payload)));
+        }
+        assert!(!transient(&message("chat", "")));
+    }
+
+    #[test]
+    fn queries_and_undirected_presence_are_transient_and_directed_presence_is_not() {
+        assert!(transient(&stanza("<iq id='1' type='set' to='juliet@capulet.example'/>")));
+        assert!(transient(&stanza("<presence/>")) && transient(&stanza("<presence type='unavailable'/>")));
+        assert!(!transient(&stanza("<presence to='ball@rooms.capulet.example/masked'/>")));
+        assert!(!transient(&stanza("<presence type='subscribe' to='juliet@capulet.example'/>")));
     }
 }

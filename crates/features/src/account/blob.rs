@@ -93,3 +93,77 @@ fn set_flags(session: &mut Session, flags: u64) {
 fn jid(tag: u8, value: &[u8]) -> Result<Jid, Unreadable> {
     Jid::from_prepared(fields::text(tag, value)?).map_err(|_| Unreadable::Field(tag))
 }
+
+#[cfg(test)]
+mod tests {
+    use xmpp::stanza::Stanza;
+
+    use super::*;
+    use crate::testing::{Stage, jid, stanza};
+
+    const CAPS: &str = "<presence from='juliet@capulet.example/balcony' id='p1'><show>away</show>\
+        <priority>5</priority><c xmlns='http://jabber.org/protocol/caps' hash='sha-1' \
+        node='https://conversations.im' ver='QgayPKawpkPSDYmwT/WM94uAlu0='/></presence>";
+
+    fn juliet() -> Session {
+        let mut stage = Stage::new();
+        stage.bind("balcony");
+        let mut session = stage.account.sessions.remove(0);
+        session.presence = Some(Box::new(stanza(CAPS)));
+        session.priority = -5;
+        (session.interested, session.carbons) = (true, true);
+        session.directed = vec![jid("ball@rooms.capulet.example/masked"), jid("paris@verona.example")];
+        session
+    }
+
+    fn same(one: &Session, other: &Session) {
+        // What is held back is no part of a state.
+        let text = |session: &Session| format!("{session:?}");
+        assert_eq!(text(one), text(other));
+    }
+
+    #[test]
+    fn a_session_comes_back_as_it_was() {
+        let mut session = juliet();
+        same(&decode(&encode(&session)).unwrap(), &session);
+        (session.interested, session.blocklist, session.carbons, session.inactive) =
+            (false, true, false, true);
+        session.presence = None;
+        same(&decode(&encode(&session)).unwrap(), &session);
+    }
+
+    #[test]
+    fn an_ordinary_session_is_less_than_a_kibibyte() {
+        let mut session = juliet();
+        session.directed = (0..8).map(|n| jid(&format!("room{n}@rooms.capulet.example/juliet"))).collect();
+        let bytes = encode(&session).len();
+        assert!(bytes <= 1_024, "{bytes}");
+    }
+
+    #[test]
+    fn what_is_held_back_stays_with_its_owner() {
+        let mut session = juliet();
+        session.held_back.push(Stanza::message(xmpp::stanza::Type::Chat));
+        assert!(decode(&encode(&session)).unwrap().held_back.is_empty());
+    }
+
+    #[test]
+    fn what_a_newer_release_adds_is_skipped() {
+        let session = juliet();
+        let mut newer = BytesMut::from(&encode(&session)[..]);
+        fields::put(&mut newer, 99, b"a field of tomorrow");
+        fields::put(&mut newer, FLAGS, &[0xff, 0b101]);
+        same(&decode(&newer.freeze()).unwrap(), &session);
+    }
+
+    #[test]
+    fn damaged_states_are_errors() {
+        let whole = encode(&juliet());
+        assert_eq!(decode(&Bytes::new()).unwrap_err(), Unreadable::Format);
+        assert_eq!(decode(&whole.slice(..1)).unwrap_err(), Unreadable::Field(STREAM));
+        assert_eq!(decode(&whole.slice(..whole.len() - 1)).unwrap_err(), Unreadable::Truncated);
+        for end in 0..whole.len() {
+            _ = decode(&whole.slice(..end));
+        }
+    }
+}

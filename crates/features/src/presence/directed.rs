@@ -21,7 +21,7 @@ pub(super) fn sent(cx: &mut Context<'_>, stanza: &Stanza) -> Next {
             cx.changed();
         }
         (Type::Unavailable, Some(at)) => {
-            session.directed.swap_remove(at);
+            session.directed.remove(at);
             cx.changed();
         }
         _ => {}

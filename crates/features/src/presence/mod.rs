@@ -2,6 +2,8 @@
 
 mod directed;
 mod own;
+#[cfg(test)]
+pub(crate) mod play;
 mod probe;
 mod received;
 #[cfg(test)]
@@ -24,8 +26,16 @@ pub static ABOUT: About = About {
     name: "presence",
     doc: "Tells contacts who is there, and lets them ask to be told.",
     specs: &[
-        Spec { xep: 0, version: "RFC 6121 §3", note: "unanswered requests are not sent again by the asking side (§3.1.2, optional)" },
-        Spec { xep: 0, version: "RFC 6121 §4", note: "probes of those who may not see the account are not answered" },
+        Spec {
+            xep: 0,
+            version: "RFC 6121 §3",
+            note: "unanswered requests are not sent again by the asking side (§3.1.2, optional)",
+        },
+        Spec {
+            xep: 0,
+            version: "RFC 6121 §4",
+            note: "probes of those who may not see the account are not answered",
+        },
     ],
     host_disco: &[],
     account_disco: &[],

@@ -83,7 +83,8 @@ fn unavailable(cx: &mut Context<'_>, stanza: &Stanza) {
     let mut observers = std::mem::take(&mut session.directed);
     if was_available {
         let contacts = contacts(cx.account, Contact::sees);
-        observers.retain(|jid| contacts.binary_search_by(|contact| contact.as_str().cmp(jid.bare_str())).is_err());
+        observers
+            .retain(|jid| contacts.binary_search_by(|contact| contact.as_str().cmp(jid.bare_str())).is_err());
         observers.extend(contacts);
         for to in available_streams(cx.account) {
             cx.to_session(to, stanza.clone());

@@ -23,7 +23,8 @@ pub(super) fn received(cx: &mut Context<'_>, stanza: &Stanza) -> Next {
         Some(to) => session.jid == *to,
         None => session.presence.is_some(),
     };
-    let streams: Vec<_> = cx.account.sessions.iter().filter(addressed).map(|session| session.stream).collect();
+    let streams: Vec<_> =
+        cx.account.sessions.iter().filter(addressed).map(|session| session.stream).collect();
     for stream in streams {
         cx.to_session(stream, stanza.clone());
     }

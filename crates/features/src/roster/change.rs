@@ -53,8 +53,13 @@ pub(crate) fn push(cx: &mut Context<'_>, contact: &Jid) {
     let item = roster.contact(contact).map_or_else(|| removed(contact), item);
     let query = Element::new(ns::ROSTER, "query").attr("ver", version(roster.version)).with_child(item);
     let push = Stanza::iq(Type::Set).with_id(format!("push-{}", roster.version)).with_child(&query);
-    let interested: Vec<_> =
-        cx.account.sessions.iter().filter(|session| session.interested).map(|session| session.stream).collect();
+    let interested: Vec<_> = cx
+        .account
+        .sessions
+        .iter()
+        .filter(|session| session.interested)
+        .map(|session| session.stream)
+        .collect();
     for stream in interested {
         cx.to_session(stream, push.clone());
     }

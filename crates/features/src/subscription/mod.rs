@@ -37,7 +37,10 @@ impl Standing {
         let requested = roster.request(contact).is_some();
         let item = roster.contact(contact);
         let (subscription, ask) = item.map_or_else(Default::default, |item| (item.subscription, item.ask));
-        Self { state: State::of(subscription, ask, requested), approved: item.is_some_and(|item| item.approved) }
+        Self {
+            state: State::of(subscription, ask, requested),
+            approved: item.is_some_and(|item| item.approved),
+        }
     }
 
     /// What has to be changed in a roster so that they stand here; `request` is kept if it now waits for an answer.

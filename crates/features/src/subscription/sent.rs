@@ -28,7 +28,8 @@ pub(crate) fn sent(rosters: &Arc<dyn Rosters>, cx: &mut Context<'_>, stanza: &mu
     let (passes, then) = before.sent(verb);
     let changes = then.changes(&cx.account.roster, &contact, Bytes::new);
     let roster = &cx.account.roster;
-    let adds = roster.contact(&contact).is_none() && changes.iter().any(|change| matches!(change, Change::Put(_)));
+    let adds =
+        roster.contact(&contact).is_none() && changes.iter().any(|change| matches!(change, Change::Put(_)));
     if adds && roster.contacts().len() >= CONTACTS_MAX {
         return refuse(Condition::ResourceConstraint);
     }
@@ -56,7 +57,9 @@ impl Standing {
     fn sent(self, verb: Verb) -> (bool, Self) {
         let step = self.state.sent(verb);
         let approved = match verb {
-            Verb::Subscribed => self.approved || matches!(self.state, State::None | State::NonePendingOut | State::To),
+            Verb::Subscribed => {
+                self.approved || matches!(self.state, State::None | State::NonePendingOut | State::To)
+            }
             Verb::Unsubscribed => false,
             Verb::Subscribe | Verb::Unsubscribe => self.approved,
         };

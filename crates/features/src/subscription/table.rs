@@ -54,7 +54,9 @@ impl State {
     /// As the roster shows it.
     pub(crate) fn subscription(self) -> Subscription {
         match self {
-            Self::None | Self::NonePendingOut | Self::NonePendingIn | Self::NonePendingOutIn => Subscription::None,
+            Self::None | Self::NonePendingOut | Self::NonePendingIn | Self::NonePendingOutIn => {
+                Subscription::None
+            }
             Self::To | Self::ToPendingIn => Subscription::To,
             Self::From | Self::FromPendingOut => Subscription::From,
             Self::Both => Subscription::Both,
@@ -156,7 +158,8 @@ mod tests {
 
     /// Each row: a state, whether the presence passes, and the state after it.
     fn holds(step: impl Fn(State) -> Step, rows: &str) {
-        let state = |name: &str| STATES.iter().find(|(known, _)| *known == name).map(|(_, state)| *state).unwrap();
+        let state =
+            |name: &str| STATES.iter().find(|(known, _)| *known == name).map(|(_, state)| *state).unwrap();
         let mut seen = 0;
         for (row, (name, before)) in rows.trim().lines().zip(STATES) {
             let words: Vec<_> = row.split_whitespace().collect();
@@ -169,7 +172,9 @@ mod tests {
 
     #[test]
     fn a_2_1_a_subscribe_is_sent() {
-        holds(|state| state.sent(Verb::Subscribe), "
+        holds(
+            |state| state.sent(Verb::Subscribe),
+            "
             None        yes None+Out
             None+Out    yes None+Out
             None+In     yes None+Out+In
@@ -178,12 +183,15 @@ mod tests {
             To+In       yes To+In
             From        yes From+Out
             From+Out    yes From+Out
-            Both        yes Both");
+            Both        yes Both",
+        );
     }
 
     #[test]
     fn a_2_2_an_unsubscribe_is_sent() {
-        holds(|state| state.sent(Verb::Unsubscribe), "
+        holds(
+            |state| state.sent(Verb::Unsubscribe),
+            "
             None        yes None
             None+Out    yes None
             None+In     yes None+In
@@ -192,12 +200,15 @@ mod tests {
             To+In       yes None+In
             From        yes From
             From+Out    yes From
-            Both        yes From");
+            Both        yes From",
+        );
     }
 
     #[test]
     fn a_2_3_a_subscribed_is_sent() {
-        holds(|state| state.sent(Verb::Subscribed), "
+        holds(
+            |state| state.sent(Verb::Subscribed),
+            "
             None        no  None
             None+Out    no  None+Out
             None+In     yes From
@@ -206,12 +217,15 @@ mod tests {
             To+In       yes Both
             From        no  From
             From+Out    no  From+Out
-            Both        no  Both");
+            Both        no  Both",
+        );
     }
 
     #[test]
     fn a_2_4_an_unsubscribed_is_sent() {
-        holds(|state| state.sent(Verb::Unsubscribed), "
+        holds(
+            |state| state.sent(Verb::Unsubscribed),
+            "
             None        no  None
             None+Out    no  None+Out
             None+In     yes None
@@ -220,12 +234,15 @@ mod tests {
             To+In       yes To
             From        yes None
             From+Out    yes None+Out
-            Both        yes To");
+            Both        yes To",
+        );
     }
 
     #[test]
     fn a_3_1_a_subscribe_comes() {
-        holds(|state| state.received(Verb::Subscribe), "
+        holds(
+            |state| state.received(Verb::Subscribe),
+            "
             None        yes None+In
             None+Out    yes None+Out+In
             None+In     no  None+In
@@ -234,12 +251,15 @@ mod tests {
             To+In       no  To+In
             From        no  From
             From+Out    no  From+Out
-            Both        no  Both");
+            Both        no  Both",
+        );
     }
 
     #[test]
     fn a_3_2_an_unsubscribe_comes() {
-        holds(|state| state.received(Verb::Unsubscribe), "
+        holds(
+            |state| state.received(Verb::Unsubscribe),
+            "
             None        no  None
             None+Out    no  None+Out
             None+In     yes None
@@ -248,12 +268,15 @@ mod tests {
             To+In       yes To
             From        yes None
             From+Out    yes None+Out
-            Both        yes To");
+            Both        yes To",
+        );
     }
 
     #[test]
     fn a_3_3_a_subscribed_comes() {
-        holds(|state| state.received(Verb::Subscribed), "
+        holds(
+            |state| state.received(Verb::Subscribed),
+            "
             None        no  None
             None+Out    yes To
             None+In     no  None+In
@@ -262,12 +285,15 @@ mod tests {
             To+In       no  To+In
             From        no  From
             From+Out    yes Both
-            Both        no  Both");
+            Both        no  Both",
+        );
     }
 
     #[test]
     fn a_3_4_an_unsubscribed_comes() {
-        holds(|state| state.received(Verb::Unsubscribed), "
+        holds(
+            |state| state.received(Verb::Unsubscribed),
+            "
             None        no  None
             None+Out    yes None
             None+In     no  None+In
@@ -276,7 +302,8 @@ mod tests {
             To+In       yes None+In
             From        no  From
             From+Out    yes From
-            Both        yes From");
+            Both        yes From",
+        );
     }
 
     #[test]
