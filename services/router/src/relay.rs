@@ -1,0 +1,219 @@
+//! Items on their way from owner to owner, and what is said about them on the way back.
+
+use foldhash::fast::RandomState;
+use hashbrown::HashMap;
+use node::Outbox;
+use proto::delivery as wire;
+use proto::router::Frame;
+use proto::router::frame::Kind;
+
+use crate::table::Table;
+
+/// A connection of an owner to this router.
+pub(crate) type LinkId = u64;
+
+/// What is on the way through a router.
+pub(crate) struct Relay {
+    links: HashMap<LinkId, Link>,
+    next: LinkId,
+    table: Table,
+    items_max: usize,
+    /// Items that were passed on: the connection and number there, and where they came from.
+    passed: HashMap<(LinkId, u64), (LinkId, u64), RandomState>,
+    /// Where items came from, and how much of them is on the way.
+    open: HashMap<(LinkId, u64), Open, RandomState>,
+    /// Runs that were dropped from an item on: nothing of them passes any more.
+    dropped: HashMap<(LinkId, u32), u64>,
+}
+
+struct Link {
+    outbox: Outbox<Frame>,
+    seq: u64,
+}
+
+#[derive(Default)]
+struct Open {
+    ways: u32,
+    refused: Vec<wire::Refused>,
+}
+
+impl Relay {
+    pub(crate) fn new(items_max: usize) -> Self {
+        Self {
+            links: HashMap::new(),
+            next: 1,
+            table: Table::new(),
+            items_max,
+            passed: HashMap::default(),
+            open: HashMap::default(),
+            dropped: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn connect(&mut self, outbox: Outbox<Frame>) -> LinkId {
+        let id = self.next;
+        self.next += 1;
+        self.links.insert(id, Link { outbox, seq: 0 });
+        id
+    }
+
+    /// A connection is gone: what was on the way to it is lost, and comes again when its owner is back.
+    pub(crate) fn lost(&mut self, link: LinkId) {
+        self.links.remove(&link);
+        self.table.lost(link);
+        self.open.retain(|(from, _), _| *from != link);
+        self.passed.retain(|(to, _), (from, _)| *to != link && *from != link);
+        self.dropped.retain(|(from, _), _| *from != link);
+    }
+
+    /// An owner says what it owns: everybody sends again what was on its way there.
+    pub(crate) fn owned(&mut self, link: LinkId, table: wire::Table) {
+        self.table.owned(link, &table);
+        for (id, other) in &self.links {
+            if *id != link {
+                other.outbox.send(Frame { kind: Some(Kind::Table(table.clone())) });
+            }
+        }
+    }
+
+    /// Passes an item on, to each owner its part of the addressees.
+    pub(crate) fn item(&mut self, from: LinkId, item: &wire::Item) {
+        let mut ways: Vec<(LinkId, Vec<wire::Target>)> = Vec::new();
+        for target in &item.to {
+            let over = self.dropped.get(&(from, target.slot)).is_some_and(|run| target.run <= *run);
+            let owner = self.table.owner(target.slot).filter(|_| !over && self.passed.len() < self.items_max);
+            let Some(owner) = owner else {
+                self.dropped.insert((from, target.slot), target.run);
+                continue;
+            };
+            match ways.iter_mut().find(|(way, _)| *way == owner) {
+                Some((_, targets)) => targets.push(target.clone()),
+                None => ways.push((owner, vec![target.clone()])),
+            }
+        }
+        if ways.is_empty() {
+            return;
+        }
+        self.open.insert((from, item.seq), Open { ways: ways.len() as u32, refused: Vec::new() });
+        for (owner, to) in ways {
+            let Some(link) = self.links.get_mut(&owner) else { continue };
+            link.seq += 1;
+            let part = wire::Item { seq: link.seq, to, ..item.clone() };
+            self.passed.insert((owner, link.seq), (from, item.seq));
+            link.outbox.send(Frame { kind: Some(Kind::Item(part)) });
+        }
+    }
+
+    /// An owner says what became of items it was passed: so are told those they came from.
+    pub(crate) fn done(&mut self, link: LinkId, done: wire::Done) {
+        let mut back: HashMap<LinkId, wire::Done> = HashMap::new();
+        for range in done.finished {
+            for seq in range.first..=range.last.max(range.first) {
+                self.way_done(link, seq, None, &mut back);
+            }
+        }
+        for refused in done.refused {
+            self.way_done(link, refused.seq, Some(refused), &mut back);
+        }
+        for (from, done) in back {
+            if let Some(link) = self.links.get(&from) {
+                link.outbox.send(Frame { kind: Some(Kind::Done(done)) });
+            }
+        }
+    }
+
+    fn way_done(
+        &mut self,
+        link: LinkId,
+        seq: u64,
+        refused: Option<wire::Refused>,
+        back: &mut HashMap<LinkId, wire::Done>,
+    ) {
+        let Some((from, from_seq)) = self.passed.remove(&(link, seq)) else { return };
+        let Some(open) = self.open.get_mut(&(from, from_seq)) else { return };
+        open.refused.extend(refused.map(|refused| wire::Refused { seq: from_seq, ..refused }));
+        open.ways -= 1;
+        if open.ways > 0 {
+            return;
+        }
+        let Some(open) = self.open.remove(&(from, from_seq)) else { return };
+        let done = back.entry(from).or_default();
+        if open.refused.is_empty() {
+            push(&mut done.finished, from_seq);
+        } else {
+            done.refused.extend(open.refused);
+        }
+    }
+}
+
+/// Adds a number to ranges, joined to the last where it follows it.
+fn push(ranges: &mut Vec<wire::Range>, seq: u64) {
+    if let Some(range) = ranges.last_mut()
+        && range.last.max(range.first) + 1 == seq
+    {
+        range.last = seq;
+        return;
+    }
+    ranges.push(wire::Range { first: seq, last: 0 });
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::StreamExt;
+    use node::Batches;
+
+    use super::*;
+
+    type Seen = Batches<Frame, Vec<Frame>>;
+
+    fn link(relay: &mut Relay) -> (LinkId, Seen) {
+        let (outbox, batches) = Outbox::new(|frames| frames);
+        (relay.connect(outbox), batches)
+    }
+
+    fn owns(relay: &mut Relay, link: LinkId, first: u32, last: u32) {
+        let owned = vec![wire::Slots { first, last, epoch: 1, member: String::new() }];
+        relay.owned(link, wire::Table { owned, closing: Vec::new() });
+    }
+
+    fn item(seq: u64, run: u64, slots: &[u32]) -> wire::Item {
+        let to = slots.iter().map(|slot| wire::Target { slot: *slot, run, ..Default::default() }).collect();
+        wire::Item { seq, to, ..Default::default() }
+    }
+
+    async fn next(seen: &mut Seen) -> Vec<Kind> {
+        seen.next().await.unwrap_or_default().into_iter().filter_map(|frame| frame.kind).collect()
+    }
+
+    #[tokio::test]
+    async fn an_item_for_two_owners_is_done_when_both_are() {
+        let mut relay = Relay::new(10);
+        let (romeo, mut to_romeo) = link(&mut relay);
+        let (verona, mut to_verona) = link(&mut relay);
+        let (mantua, mut to_mantua) = link(&mut relay);
+        owns(&mut relay, verona, 0, 9);
+        owns(&mut relay, mantua, 10, 19);
+        next(&mut to_romeo).await;
+        next(&mut to_verona).await;
+        next(&mut to_mantua).await;
+        relay.item(romeo, &item(5, 1, &[3, 12]));
+        assert!(matches!(&next(&mut to_verona).await[..], [Kind::Item(item)] if item.seq == 1 && item.to.len() == 1));
+        assert!(matches!(&next(&mut to_mantua).await[..], [Kind::Item(item)] if item.to[0].slot == 12));
+        let done = wire::Done { finished: vec![wire::Range { first: 1, last: 0 }], ..Default::default() };
+        relay.done(verona, done.clone());
+        relay.done(mantua, done);
+        assert!(matches!(&next(&mut to_romeo).await[..], [Kind::Done(done)] if done.finished[0].first == 5));
+    }
+
+    #[tokio::test]
+    async fn a_dropped_item_takes_the_rest_of_its_run_with_it() {
+        let mut relay = Relay::new(10);
+        let (romeo, _to_romeo) = link(&mut relay);
+        relay.item(romeo, &item(1, 1, &[3]));
+        let (verona, mut to_verona) = link(&mut relay);
+        owns(&mut relay, verona, 0, 9);
+        relay.item(romeo, &item(2, 1, &[3]));
+        relay.item(romeo, &item(3, 2, &[3]));
+        assert!(matches!(&next(&mut to_verona).await[..], [Kind::Item(item)] if item.to[0].run == 2));
+    }
+}
