@@ -5,6 +5,10 @@ use xmpp::stanza::Stanza;
 use crate::about::{About, At};
 use crate::context::{Context, Next};
 use crate::ports::Ports;
+use crate::{
+    blocking, carbons, commands, csi, delay, disco, hints, last_activity, limits, ping, presence,
+    private_storage, registration, roster, stanza_ids, time, vcard, version,
+};
 
 /// A room for a XEP: a struct whose fields are all it may touch.
 pub trait Feature: Send + Sync {
@@ -18,8 +22,39 @@ pub trait Feature: Send + Sync {
 /// Builds a feature from the ports; it keeps those it needs.
 pub type Build = fn(&Ports) -> Box<dyn Feature>;
 
+/// A feature's description, and how it is built; none for what only describes itself and hooks in nowhere.
+pub type Room = (&'static About, Option<Build>);
+
 /// Every feature in order, with the reason for its place.
-pub const ORDER: &[Build] = &[];
+pub static ORDER: &[Room] = &[
+    // First: nothing is stored, copied or answered for a blocked pair (XEP-0191 §3.2).
+    (&blocking::ABOUT, Some(blocking::Blocking::build)),
+    // Before anything reads or stores a message: what only we may say is ours from here on.
+    (&stanza_ids::ABOUT, Some(stanza_ids::StanzaIds::build)),
+    (&carbons::ABOUT, Some(carbons::Carbons::build)),
+    // Before the presence is kept and broadcast: the hash is part of it.
+    (&vcard::ABOUT, Some(vcard::Vcard::build)),
+    // Before disco: it answers for its own nodes.
+    (&commands::ABOUT, Some(commands::Commands::build)),
+    // From here on each answers IQs of its own namespace: their order does not matter.
+    (&disco::ABOUT, Some(disco::Disco::build)),
+    (&ping::ABOUT, Some(ping::Ping::build)),
+    (&version::ABOUT, Some(version::Version::build)),
+    (&time::ABOUT, Some(time::Time::build)),
+    (&last_activity::ABOUT, Some(last_activity::LastActivity::build)),
+    (&private_storage::ABOUT, Some(private_storage::PrivateStorage::build)),
+    (&registration::ABOUT, Some(registration::Registration::build)),
+    (&roster::ABOUT, Some(roster::Rosters::build)),
+    // Behind all that changes presence or stops it: what comes here is kept, broadcast, and the last word on subscriptions.
+    (&presence::ABOUT, Some(presence::Presence::build)),
+    // Hook in nowhere: parts of other rooms, of the stream or of the account's owner.
+    (&disco::contacts::ABOUT, None),
+    (&delay::ABOUT, None),
+    (&hints::ABOUT, None),
+    (&limits::ABOUT, None),
+    // Last: what it holds back has passed every other rule.
+    (&csi::ABOUT, Some(csi::Csi::build)),
+];
 
 /// The features of a process, sorted by phase.
 pub struct Chain {
@@ -32,7 +67,8 @@ const PHASES: usize = 8;
 impl Chain {
     /// All features, in [`ORDER`].
     pub fn new(ports: &Ports) -> Self {
-        let features: Vec<_> = ORDER.iter().map(|build| build(ports)).collect();
+        let features: Vec<_> =
+            ORDER.iter().filter_map(|(_, build)| build.map(|build| build(ports))).collect();
         let mut by_phase: [Vec<u8>; PHASES] = Default::default();
         for (index, feature) in features.iter().enumerate() {
             for at in feature.about().at {
