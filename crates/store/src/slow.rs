@@ -93,3 +93,56 @@ impl Archive for Slow {
         self.archive.last_id(archive).await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{Direction, Uid};
+
+    fn row(id: u64) -> Row {
+        let jid = |text| Jid::from_prepared(text).unwrap();
+        Row {
+            archive: jid("juliet@capulet.example"),
+            id,
+            uid: Uid::default(),
+            epoch: 1,
+            direction: Direction::Received,
+            with: jid("romeo@montague.example"),
+            address: None,
+            deliver: true,
+            spool: false,
+            stamp_ms: 0,
+            stanza: Bytes::new(),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_append_ends_as_the_switch_says() {
+        let (store, switch) = wrap(crate::memory::open());
+        let archive = &store.archive;
+        let cases = [
+            (Fault::None, true, Ok(())),
+            (Fault::Refused, false, Err(Error::Refused("a fault was asked for".into()))),
+            (Fault::UnknownLost, false, Err(Error::Unknown("a fault was asked for".into()))),
+            (Fault::UnknownWritten, true, Err(Error::Unknown("a fault was asked for".into()))),
+        ];
+        for (id, (fault, written, outcome)) in (1..).zip(cases) {
+            switch.fault(fault);
+            assert_eq!(archive.append(vec![row(id)]).await, outcome, "{fault:?}");
+            assert_eq!(archive.row(&row(id).archive, id).await.unwrap().is_some(), written, "{fault:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_append_waits_as_long_as_the_switch_says() {
+        let (store, switch) = wrap(crate::memory::open());
+        switch.delay(Duration::from_millis(30));
+
+        let start = std::time::Instant::now();
+        store.archive.append(vec![row(1)]).await.unwrap();
+
+        assert!(start.elapsed() >= Duration::from_millis(30));
+    }
+}

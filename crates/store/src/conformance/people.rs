@@ -102,6 +102,12 @@ pub async fn documents(store: &Store) {
     documents.delete(&juliet(), "vcard", "hash").await.unwrap();
     assert_eq!(documents.list(&juliet(), "vcard").await.unwrap(), [""]);
     assert_eq!(documents.list(&juliet(), "vcard2").await.unwrap(), ["hash"]);
+    let named = |namespace: &str, key: &str| (namespace.to_owned(), key.to_owned());
+    assert_eq!(
+        documents.names(&juliet()).await.unwrap(),
+        [named("vcar", "dhash"), named("vcard", ""), named("vcard2", "hash")]
+    );
+    assert_eq!(documents.names(&romeo()).await.unwrap(), []);
 }
 
 /// What is too large or has no name is refused, and leaves what was there.

@@ -6,14 +6,9 @@
 //! When a write to the journal fails, what it left on the disk is unknown, and a later success would lie about it. So the
 //! store is then poisoned: that batch ends as unknown, everything after it is refused, until the process opens it again.
 
-use std::{
-    hash::{BuildHasher, Hash, Hasher},
-    sync::Arc,
-    thread::JoinHandle,
-};
+use std::{sync::Arc, thread::JoinHandle};
 
 use fjall::{Database, OwnedWriteBatch, PersistMode, Slice};
-use hashbrown::{HashTable, hash_table::Entry};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
@@ -38,13 +33,6 @@ impl Op {
 
     fn bytes(&self) -> usize {
         self.key.len() + self.value.as_ref().map_or(0, |value| value.len())
-    }
-
-    fn hash(&self, hasher: &foldhash::fast::RandomState) -> u64 {
-        let mut hash = hasher.build_hasher();
-        self.noun.hash(&mut hash);
-        self.key[..].hash(&mut hash);
-        hash.finish()
     }
 }
 
@@ -77,11 +65,15 @@ struct Batch {
 }
 
 impl Committer {
-    pub(super) fn start(database: Database, keyspaces: Keyspaces, limits: Limits) -> Result<Self> {
+    /// Starts the thread; `write` makes a batch durable, all or nothing ([`perform`]).
+    pub(super) fn start<W>(limits: Limits, write: W) -> Result<Self>
+    where
+        W: FnMut(Vec<Op>) -> fjall::Result<()> + Send + 'static,
+    {
         let shared = Arc::new(Shared { queue: Mutex::default(), filled: Condvar::new(), limits });
         let run = {
             let shared = shared.clone();
-            move || shared.run(&database, &keyspaces)
+            move || shared.run(write)
         };
         let thread = std::thread::Builder::new().name("store-commit".into()).spawn(run);
         let thread = thread.map_err(|error| Error::Refused(format!("no thread to commit: {error}")))?;
@@ -132,10 +124,10 @@ impl Shared {
         Ok(())
     }
 
-    fn run(&self, database: &Database, keyspaces: &Keyspaces) {
+    fn run(&self, mut write: impl FnMut(Vec<Op>) -> fjall::Result<()>) {
         let _ended = PoisonAtEnd(self);
         while let Some(batch) = self.next() {
-            let outcome = perform(database, keyspaces, batch.ops).map_err(|error| self.failed(&error));
+            let outcome = write(batch.ops).map_err(|error| self.failed(&error));
             for (done, held) in batch.waiting {
                 drop(held);
                 // Whoever stopped waiting is not told.
@@ -193,7 +185,7 @@ impl Drop for PoisonAtEnd<'_> {
 
 /// Writes all or nothing, of several for one key the last, and returns when it is durable.
 pub(super) fn perform(database: &Database, keyspaces: &Keyspaces, ops: Vec<Op>) -> fjall::Result<()> {
-    let ops = last_of_each_key(ops);
+    let ops = in_order(ops);
     let mut batch =
         OwnedWriteBatch::with_capacity(database.clone(), ops.len()).durability(Some(PersistMode::SyncData));
     for Op { noun, key, value } in ops {
@@ -205,21 +197,110 @@ pub(super) fn perform(database: &Database, keyspaces: &Keyspaces, ops: Vec<Op>) 
     batch.commit()
 }
 
-/// Of several ops for one key the last. All entries of a batch have one sequence number, so two of one key would be
-/// told apart by nothing.
-fn last_of_each_key(ops: Vec<Op>) -> Vec<Op> {
-    let hasher = foldhash::fast::RandomState::default();
-    let mut kept: Vec<Op> = Vec::with_capacity(ops.len());
-    let mut places: HashTable<usize> = HashTable::with_capacity(ops.len());
-    for op in ops {
-        let same = |&at: &usize| kept[at].noun == op.noun && kept[at].key == op.key;
-        match places.entry(op.hash(&hasher), same, |&at| kept[at].hash(&hasher)) {
-            Entry::Occupied(place) => kept[*place.get()] = op,
-            Entry::Vacant(place) => {
-                place.insert(kept.len());
-                kept.push(op);
-            }
+/// Sorted by key, of several for one key the last: all entries of a batch have one sequence number, so two of one key
+/// would be told apart by nothing. Neighbours in order also cost fjall less to insert.
+fn in_order(mut ops: Vec<Op>) -> Vec<Op> {
+    ops.sort_by(|one, other| (one.noun, &one.key).cmp(&(other.noun, &other.key)));
+    ops.dedup_by(|next, kept| {
+        let same = next.noun == kept.noun && next.key == kept.key;
+        if same {
+            std::mem::swap(next, kept);
         }
+        same
+    });
+    ops
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn op(key: &str) -> Vec<Op> {
+        vec![Op::put(Noun::Epochs, key, "")]
     }
-    kept
+
+    #[tokio::test]
+    async fn writes_that_wait_share_a_batch() {
+        let (batches, seen) = std::sync::mpsc::channel();
+        let (go, gate) = std::sync::mpsc::channel();
+        let committer = Committer::start(Limits::default(), move |ops| {
+            batches.send(ops.len()).unwrap();
+            gate.recv().unwrap();
+            Ok(())
+        })
+        .unwrap();
+
+        let first = committer.commit(op("a"), Vec::new());
+        let later = async {
+            assert_eq!(seen.recv().unwrap(), 1);
+            let waiting =
+                async { tokio::join!(committer.commit(op("b"), vec![]), committer.commit(op("c"), vec![])) };
+            let release = async { (0..2).for_each(|_| go.send(()).unwrap()) };
+            tokio::join!(waiting, release).0
+        };
+        let (first, later) = tokio::join!(first, later);
+
+        assert_eq!((first, later), (Ok(()), (Ok(()), Ok(()))));
+        assert_eq!(seen.recv().unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn after_a_failed_write_nothing_is_written_and_nobody_is_deceived() {
+        let (started, seen) = std::sync::mpsc::channel();
+        let (go, gate) = std::sync::mpsc::channel::<()>();
+        let committer = Committer::start(Limits::default(), move |_| {
+            started.send(()).unwrap();
+            gate.recv().unwrap();
+            Err(std::io::Error::other("no space left").into())
+        })
+        .unwrap();
+
+        let failing = committer.commit(op("a"), Vec::new());
+        let waiting = async {
+            seen.recv().unwrap();
+            let release = async { go.send(()).unwrap() };
+            tokio::join!(committer.commit(op("b"), Vec::new()), release).0
+        };
+        let (failing, waiting) = tokio::join!(failing, waiting);
+
+        assert!(matches!(failing, Err(Error::Unknown(_))), "handed to the disk: {failing:?}");
+        assert!(matches!(waiting, Err(Error::Refused(_))), "not handed to the disk: {waiting:?}");
+        let later = committer.commit(op("c"), Vec::new()).await;
+        assert!(matches!(later, Err(Error::Refused(_))), "{later:?}");
+        assert!(seen.try_recv().is_err(), "the disk was written to after it failed");
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_thread_that_panicked() {
+        let committer = Committer::start(Limits::default(), |_| panic!("a bug")).unwrap();
+
+        let hit = committer.commit(op("a"), Vec::new()).await;
+        assert!(matches!(hit, Err(Error::Unknown(_))), "{hit:?}");
+    }
+
+    #[test]
+    fn of_several_ops_for_one_key_the_last_is_kept() {
+        let put = |noun, key: &str, value: &str| Op::put(noun, key, value);
+        let delete = |key: &str| Op::delete(Noun::Archive, key);
+        let ops = vec![
+            put(Noun::Archive, "b", "1"),
+            delete("a"),
+            put(Noun::Archive, "a", "2"),
+            put(Noun::Cursors, "a", "3"),
+            put(Noun::Archive, "b", "4"),
+            delete("b"),
+        ];
+
+        let kept: Vec<_> = in_order(ops).into_iter().map(|op| (op.noun, op.key, op.value)).collect();
+
+        let written = |text: &str| Some(Slice::from(text));
+        assert_eq!(
+            kept,
+            [
+                (Noun::Archive, "a".into(), written("2")),
+                (Noun::Archive, "b".into(), None),
+                (Noun::Cursors, "a".into(), written("3")),
+            ]
+        );
+    }
 }

@@ -9,7 +9,7 @@ use xmpp::jid::Jid;
 use crate::{Error, Result};
 
 /// The keyspaces, in the order of [`Noun::ALL`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Noun {
     /// domain, nul, node → account.
     Accounts,

@@ -89,7 +89,11 @@ pub fn open_with(path: impl AsRef<Path>, limits: Limits) -> Result<Store> {
         .map_err(|error| opening(error, path))?;
     let keyspaces = Keyspaces::open(&database, limits).map_err(|error| opening(error, path))?;
     accounts::finish_removals(&database, &keyspaces)?;
-    let committer = Committer::start(database, keyspaces.clone(), limits)?;
+    let write = {
+        let keyspaces = keyspaces.clone();
+        move |ops| commit::perform(&database, &keyspaces, ops)
+    };
+    let committer = Committer::start(limits, write)?;
     let disk = Arc::new(Disk { keyspaces, committer, locks: Locks::default() });
     Ok(Store {
         accounts: disk.clone(),
