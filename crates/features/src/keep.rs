@@ -39,10 +39,8 @@ pub fn rule(stanza: &Stanza, archive: bool) -> Keep {
     if seen.no_store || (seen.event && !seen.content && !seen.store) {
         return Keep::Hold;
     }
-    match archive && !seen.no_permanent_store && (seen.content || seen.store) {
-        true => Keep::Archive,
-        false => Keep::Spool,
-    }
+    let archived = archive && !seen.no_permanent_store && (seen.content || seen.store);
+    if archived { Keep::Archive } else { Keep::Spool }
 }
 
 /// Whether a stanza may be lost with its owner: undirected presence, chat states, IQs. The rest must arrive or come back.
@@ -101,6 +99,23 @@ impl Seen {
     }
 }
 
+/// Namespaces whose elements are all worth keeping.
+const CONTENT: &[&str] = &[
+    ns::CORRECT,
+    ns::EME,
+    ns::JINGLE_MESSAGE,
+    ns::MODERATE,
+    ns::MUC_CONFERENCE,
+    ns::OMEMO,
+    ns::OMEMO_LEGACY,
+    ns::OOB,
+    ns::OPENPGP,
+    ns::REACTIONS,
+    ns::REPLY,
+    ns::RETRACT,
+    ns::SFS,
+];
+
 /// Whether somebody who was not there will want to see it: text, its ciphertext, what refers to earlier messages, calls
 /// and invitations. All else of type chat or normal is kept only until it has been delivered.
 fn is_content(child: &Child) -> bool {
@@ -108,10 +123,7 @@ fn is_content(child: &Child) -> bool {
         ns::NONE | ns::CLIENT => matches!(child.name.as_str(), "body" | "subject"),
         ns::RECEIPTS => child.name == "received",
         ns::CHAT_MARKERS => child.name != "markable",
-        ns::OMEMO | ns::OMEMO_LEGACY | ns::OPENPGP | ns::EME => true,
-        ns::REACTIONS | ns::RETRACT | ns::CORRECT | ns::MODERATE | ns::REPLY => true,
-        ns::JINGLE_MESSAGE | ns::MUC_CONFERENCE | ns::OOB | ns::SFS => true,
-        _ => false,
+        ns => CONTENT.contains(&ns),
     }
 }
 

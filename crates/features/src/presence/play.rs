@@ -2,6 +2,7 @@
 //! `who <- what`, in order.
 
 use store::{Change, Item, Subscription};
+use xmpp::jid::Jid;
 use xmpp::stanza::{ContentNs, Kind, Stanza};
 
 use super::Presence;
@@ -102,7 +103,7 @@ impl Play {
             }
             Output::Send { stanza, to } if to.is_empty() => ("world".to_owned(), stanza),
             Output::Send { stanza, to } => {
-                let names: Vec<_> = to.iter().map(|jid| jid.as_str()).collect();
+                let names: Vec<_> = to.iter().map(Jid::as_str).collect();
                 (names.join(" "), stanza)
             }
             Output::Changed(_) | Output::End { .. } => return None,

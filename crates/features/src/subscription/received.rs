@@ -17,13 +17,15 @@ use crate::stored;
 
 /// One of the four presences has come for the account.
 pub(crate) fn received(rosters: &Arc<dyn Rosters>, cx: &mut Context<'_>, stanza: &mut Stanza) -> Next {
-    let Some((verb, contact)) = Verb::of(stanza.ty).zip(stanza.from.as_ref().map(|from| from.bare())) else {
+    let Some((verb, contact)) = Verb::of(stanza.ty).zip(stanza.from.as_ref().map(Jid::bare)) else {
         return Next::Done;
     };
     if contact == cx.account.jid {
         return Next::Done;
     }
+    // Both bare, whichever resource a server of another mind named.
     stanza.from = Some(contact.clone());
+    stanza.to = Some(cx.account.jid.clone());
     let before = Standing::of(&cx.account.roster, &contact);
     if verb == Verb::Subscribe {
         return subscribe(rosters, cx, stanza, contact, before);

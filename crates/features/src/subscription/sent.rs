@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use store::{Change, Rosters};
+use xmpp::jid::Jid;
 use xmpp::stanza::{Condition, Stanza};
 
 use super::table::{State, Verb};
@@ -15,7 +16,7 @@ use crate::roster::{CONTACTS_MAX, change, push};
 /// A session of the account sends one of the four presences. It is done here whole, also its sending: the contact is
 /// to see what surrounds it in the right order.
 pub(crate) fn sent(rosters: &Arc<dyn Rosters>, cx: &mut Context<'_>, stanza: &mut Stanza) -> Next {
-    let Some((verb, contact)) = Verb::of(stanza.ty).zip(stanza.to.as_ref().map(|to| to.bare())) else {
+    let Some((verb, contact)) = Verb::of(stanza.ty).zip(stanza.to.as_ref().map(Jid::bare)) else {
         return Next::Go;
     };
     if contact == cx.account.jid {

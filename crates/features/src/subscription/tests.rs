@@ -22,9 +22,11 @@ fn heard(ty: &str) -> String {
     format!("balcony <- <presence to='juliet@capulet.example' from='romeo@montague.example' type='{ty}'/>")
 }
 
-/// What Romeo's server sends, from a full JID as some do.
+/// What Romeo's server sends, from and to full JIDs as some do.
 fn romeo(ty: &str) -> String {
-    format!("<presence from='romeo@montague.example/garden' to='juliet@capulet.example' type='{ty}'/>")
+    format!(
+        "<presence from='romeo@montague.example/garden' to='juliet@capulet.example/balcony' type='{ty}'/>"
+    )
 }
 
 /// What Juliet's client sends, to a full JID as some do.
