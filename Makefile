@@ -67,7 +67,7 @@ test: ## unit, law and scenario tests
 	$(CARGO) test --locked --workspace $(ARGS)
 
 cover: ## the tests' coverage of lines, in target/cover
-	.ci/cover
+	.ci/cover $(ARGS)
 
 ##@ To doubt
 
@@ -79,13 +79,13 @@ fuzz: $(TOOLS)/bin/cargo-fuzz-$(CARGO_FUZZ) ## each fuzz target for SECONDS=1200
 	.ci/fuzz $(or $(SECONDS),1200)
 
 kills: ## the disk store, killed KILLS=200 times under writes
-	KILLS=$(or $(KILLS),200) $(CARGO) test --locked --package store --test kills -- --ignored --nocapture
+	THRONG_KILLS=$(or $(KILLS),200) $(CARGO) test --locked --package store --test kill -- --nocapture
 
 soak: ## STANZAS=100000 through split roles while each in turn is restarted
 	STANZAS=$(or $(STANZAS),100000) $(CARGO) test --locked --package throng-tests --test soak -- --ignored --nocapture
 
 bench: ## the benches; docs/measurements has figures and method
-	$(CARGO) bench --locked --package xmpp $(ARGS)
+	$(CARGO) bench --locked --package xmpp --package store --benches $(ARGS)
 
 ##@ To keep house
 
