@@ -2,6 +2,8 @@
 //!
 //! `cargo bench -p store --bench append` in a directory of the disk that is meant (`TMPDIR`).
 
+#![allow(clippy::cast_precision_loss)] // rows are counted for print
+
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;

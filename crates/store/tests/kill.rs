@@ -5,6 +5,8 @@
 //! half a batch is never seen; that the disk was told to sync before is seen only by pulling the plug.
 //! `THRONG_KILLS=200` makes it 200 times.
 
+#![allow(clippy::unwrap_used)] // whatever fails here is the test failing
+
 use std::{
     collections::BTreeMap,
     io::{BufRead, BufReader, Write},

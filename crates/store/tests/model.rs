@@ -1,5 +1,7 @@
 //! The disk does what the model in memory does, whatever is asked of it, also when it is opened again in between.
 
+#![allow(clippy::unwrap_used)] // whatever fails here is the test failing
+
 use bytes::Bytes;
 use proptest::{collection::vec, prelude::*};
 use store::{
@@ -201,6 +203,7 @@ async fn read(store: &Store) -> Vec<String> {
     read
 }
 
+#[allow(clippy::needless_pass_by_value)] // called in one breath with what it tells
 fn told<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
     format!("{result:?}")
 }
