@@ -5,9 +5,9 @@ use async_trait::async_trait;
 use store::{Change, Error, Item, Result, Roster as Stored, Rosters, Subscription};
 use xmpp::jid::Jid;
 
-use super::Contact;
+use super::{Contact, Roster};
 use crate::presence::play::Play;
-use crate::testing::{Stage, wait};
+use crate::testing::{Stage, jid, wait};
 
 const GET: &str = "<iq id='g' type='get'><query xmlns='jabber:iq:roster'/></iq>";
 
@@ -22,6 +22,9 @@ fn done(resource: &str) -> String {
 #[test]
 fn a_contact_without_name_or_group_takes_little_memory() {
     assert_eq!(size_of::<Contact>(), 40);
+    let items = (0..100).map(|n| Item::new(jid(&format!("{n:03}@x")))).collect();
+    let roster = Roster::from(Stored { items, ..Stored::default() });
+    assert_eq!((roster.contacts.len(), roster.contacts.capacity()), (100, 100));
 }
 
 #[test]
