@@ -11,10 +11,15 @@ use tokio::net::TcpListener;
 use tonic::body::Body;
 use tonic::transport::{Endpoint, Server, Uri};
 use tower::util::BoxCloneSyncService;
-use tower::{BoxError, Service, ServiceExt};
+use tower::{Service, ServiceExt};
 
 /// Where requests to another role go.
-pub type Wire = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
+pub type Wire = BoxCloneSyncService<Request<Body>, Response<Body>, Broken>;
+
+/// The other role could not be reached.
+#[derive(Debug, thiserror::Error)]
+#[error("the other role cannot be reached: {0}")]
+pub struct Broken(#[from] tonic::transport::Error);
 
 /// A message on a wire at most, in bytes: a batch of frames, each at most a stanza.
 pub const MESSAGE_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -47,14 +52,18 @@ pub fn remote(uri: Uri) -> Wire {
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES)
         .connect_lazy();
-    BoxCloneSyncService::new(channel.map_err(BoxError::from))
+    BoxCloneSyncService::new(channel.map_err(Broken::from))
 }
 
 /// Serves one generated server on a listening socket until `stop` completes.
 ///
 /// # Errors
 /// When the transport fails.
-pub async fn serve<S>(listener: TcpListener, service: S, stop: impl Future<Output = ()>) -> Result<(), tonic::transport::Error>
+pub async fn serve<S>(
+    listener: TcpListener,
+    service: S,
+    stop: impl Future<Output = ()>,
+) -> Result<(), tonic::transport::Error>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
         + tonic::server::NamedService

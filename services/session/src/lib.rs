@@ -1,1 +1,41 @@
-//! session
+//! The session role: everything done on behalf of local accounts.
+//!
+//! Start at [`Owner`]; `service` is what edges call, `shard` how work is done, `lane` in which order. Then follow a
+//! stanza: `client` (its sender's rules), `send` (its way), `receive` (its addressee's rules), `perform` and `deliver`
+//! (who gets it), and back: `loading::Cx::finish`, `client::finished`.
+mod attach;
+mod backlog;
+mod client;
+mod config;
+mod deliver;
+mod directory;
+mod dispatch;
+mod edges;
+mod gathering;
+mod hello;
+mod iqs;
+mod job;
+pub mod keys;
+mod lane;
+mod loading;
+mod login;
+mod owner;
+mod passwords;
+mod perform;
+mod receive;
+mod receiving;
+mod resident;
+mod router_link;
+mod router_stream;
+mod send;
+mod service;
+mod sessions;
+mod shard;
+mod stream;
+mod tick;
+mod work;
+mod writer;
+
+pub use config::{Config, Range};
+pub use owner::Owner;
+pub use service::Service;

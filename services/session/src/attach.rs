@@ -1,0 +1,112 @@
+//! Streams that an edge had before this connection, or before this owner.
+//!
+//! If the owner lived, it knows the stream better than the edge: only what got lost between them is given again. If it
+//! is new, the edge's copy is the stream; what was stored after its position is read from the archive and routed.
+
+use features::account::{Origin, blob};
+use node::carry;
+use proto::session as wire;
+use store::Uid;
+
+use crate::deliver::Give;
+use crate::edges::Link;
+use crate::lane::Arrival;
+use crate::resident::{Marks, Resident};
+use crate::shard::Cx;
+use crate::stream::{Inbound, Mail, Outbound, Stream};
+
+impl Resident {
+    pub(crate) fn start_attach(&mut self, cx: &mut Cx<'_>, id: Origin, link: Link, attach: wire::Attach) {
+        let generation = attach.generation;
+        let lost = attach.lost;
+        if self.stream(id).is_some() {
+            self.attach_known(cx, id, &link, attach);
+        } else if !self.attach_new(cx, id, &link, attach) {
+            cx.frame(&link, crate::dispatch::close(&id, generation, "internal-server-error"));
+            return;
+        }
+        if lost {
+            self.arrive(cx, Arrival::Ended(id, generation, wire::ended::Why::Lost));
+        }
+    }
+
+    fn attach_known(&mut self, cx: &mut Cx<'_>, id: Origin, link: &Link, attach: wire::Attach) {
+        let at = self.at;
+        let Some(stream) = self.stream_mut(id) else { return };
+        if attach.generation < stream.generation {
+            // Its client has resumed elsewhere meanwhile.
+            cx.frame(link, crate::dispatch::close(&id, attach.generation, "conflict"));
+            return;
+        }
+        stream.link = Some(link.clone());
+        stream.deadline_ms = 0;
+        // What the edge never got has to come again, under the same numbers: those after its last.
+        stream.inbound.seen = stream.inbound.seen.max(attach.h);
+        if attach.managed {
+            self.acked(cx, id, attach.acked);
+        }
+        self.give_mailbox(cx, id, attach.out_n);
+        self.tell_state(cx, id);
+        cx.common.handled.push((at, id));
+    }
+
+    /// Makes the stream from what its edge kept; false if that cannot be read.
+    fn attach_new(&mut self, cx: &mut Cx<'_>, id: Origin, link: &Link, attach: wire::Attach) -> bool {
+        let Ok(session) = blob::decode(&attach.state) else { return false };
+        let taken = session.jid.resource().is_some_and(|resource| self.account.resource(resource).is_some());
+        if taken || session.stream != id {
+            return false;
+        }
+        let eligible = session.eligible();
+        let mut stream = Stream::new(id, link.clone());
+        stream.generation = attach.generation;
+        (stream.managed, stream.resume, stream.max_s) = (attach.managed, attach.resume, attach.max_s);
+        (stream.in_base, stream.out_base) = (attach.in_base, attach.out_base);
+        stream.position = attach.position;
+        stream.inbound = Inbound {
+            h: attach.h,
+            seen: attach.h,
+            above: attach.above.iter().map(|above| above.n).collect(),
+            ..Inbound::default()
+        };
+        stream.outbound = Outbound { n: attach.out_n, kept: attach.out_n, acked: attach.acked, ..Outbound::default() };
+        self.refill(&mut stream, attach.mailbox);
+        cx.common.by_stream.insert(id, self.at);
+        self.account.sessions.push(session);
+        self.streams.push(stream);
+        for settled in attach.settled {
+            self.archive.given(settled, false);
+            self.settle(cx, settled);
+        }
+        if eligible && !self.catching_up {
+            self.catching_up = true;
+            self.arrive(cx, Arrival::CatchUp);
+        }
+        true
+    }
+
+    /// The mailbox as the edge has it: what of it is held is known by its uid should it come again.
+    fn refill(&mut self, stream: &mut Stream, mailbox: Vec<wire::Deliver>) {
+        for mail in mailbox {
+            let Some(stanza) = mail.stanza.and_then(|stanza| carry::unpack(stanza).ok()) else { continue };
+            let uid = mail.uid.and_then(|uid| {
+                Some(Uid { origin: carry::origin(&uid.origin).ok()?, n: uid.n, k: uid.k })
+            });
+            if let Some(uid) = uid {
+                self.marks.get_or_insert_with(|| Box::new(Marks::default())).mark(uid);
+            }
+            let give = Give { archive_id: mail.archive_id, settles: mail.settles, held: 0, uid };
+            if give.settles {
+                self.archive.given(give.archive_id, false);
+            }
+            stream.outbound.put(Mail {
+                n: mail.out_n,
+                archive_id: give.archive_id,
+                settles: give.settles,
+                held: 0,
+                uid,
+                stanza: Some(stanza),
+            });
+        }
+    }
+}

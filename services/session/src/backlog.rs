@@ -1,0 +1,128 @@
+//! Messages that are read from the archive: those that waited for a client, and those stored while a session's owner
+//! was not there to route them.
+
+use features::account::{Origin, Session};
+use features::{delay, stanza_ids, stored};
+use store::{Direction, Row};
+
+use crate::deliver::Give;
+use crate::lane::{Arrival, Cause, Job};
+use crate::resident::{Pending, Resident};
+use crate::shard::Cx;
+use crate::work::Work;
+
+/// Rows that are read at a time.
+const PAGE_ROWS: usize = 200;
+
+impl Resident {
+    /// After a session's own presence: if that made it the first to take messages, it gets those that wait.
+    pub(crate) fn became_eligible(&mut self, cx: &mut Cx<'_>, job: &Job) {
+        let Cause::Own { stream, was_eligible: false, .. } = job.cause else { return };
+        if self.account.session(stream).is_none_or(|session| !session.eligible()) {
+            return;
+        }
+        let end = self.archive.last_id;
+        if let Some(stream) = self.stream_mut(stream) {
+            stream.position = end;
+        }
+        if self.archive.backlog {
+            self.arrive(cx, Arrival::Backlog(stream));
+        }
+    }
+
+    pub(crate) fn start_backlog(&mut self, cx: &mut Cx<'_>, id: Origin) {
+        if !self.archive.backlog || self.account.session(id).is_none() {
+            return;
+        }
+        // What was given to nobody is between the cursor and the last row; what is given meanwhile is behind it.
+        self.archive.reading = self.archive.lowest.saturating_sub(1);
+        self.read_on(cx, Pending::Backlog(id), self.archive.reading);
+    }
+
+    pub(crate) fn start_catch_up(&mut self, cx: &mut Cx<'_>) {
+        let positions = self.streams.iter().filter(|stream| {
+            self.account.session(stream.id).is_some_and(Session::eligible)
+        });
+        let Some(lowest) = positions.map(|stream| stream.position).min() else {
+            self.catching_up = false;
+            return;
+        };
+        self.archive.reading = lowest;
+        self.read_on(cx, Pending::CatchUp, lowest);
+    }
+
+    fn read_on(&mut self, cx: &mut Cx<'_>, pending: Pending, after: u64) {
+        self.begin(pending);
+        let (store, jid, at) = (cx.owner.store.clone(), self.account.jid.clone(), self.at);
+        cx.spawn(async move { Work::Read(at, store.archive.after(&jid, after, PAGE_ROWS).await) });
+    }
+
+    /// A page was read: it is given, and the next one read until there is none.
+    pub(crate) fn read(&mut self, cx: &mut Cx<'_>, rows: Result<Vec<Row>, store::Error>) {
+        let Some(pending) = self.pending.take().map(|pending| *pending) else { return };
+        let rows = rows.unwrap_or_else(|error| {
+            tracing::warn!(%error, "waiting messages could not be read");
+            Vec::new()
+        });
+        let more = rows.len() == PAGE_ROWS;
+        if let Some(last) = rows.last() {
+            self.archive.reading = last.id;
+        }
+        match pending {
+            Pending::Backlog(id) if self.account.session(id).is_some() => {
+                rows.into_iter().for_each(|row| self.give_waiting(cx, id, row));
+                if more {
+                    return self.read_on(cx, Pending::Backlog(id), self.archive.reading);
+                }
+                self.archive.taken();
+            }
+            Pending::CatchUp => {
+                rows.into_iter().for_each(|row| self.route_again(cx, row));
+                if more {
+                    return self.read_on(cx, Pending::CatchUp, self.archive.reading);
+                }
+                self.catching_up = false;
+                self.pass(self.archive.reading);
+            }
+            _ => {}
+        }
+        self.end_work(cx);
+    }
+
+    /// XEP-0160 §3: with the time it came, and under the id it has in the archive.
+    fn give_waiting(&mut self, cx: &mut Cx<'_>, id: Origin, row: Row) {
+        if !row.deliver || self.archive.is_settled(row.id) {
+            return;
+        }
+        let Ok(mut stanza) = stored::decode(&row.stanza) else { return };
+        delay::stamp(&mut stanza, &self.host.domain, row.stamp_ms);
+        if !row.spool {
+            stanza_ids::stamp(&mut stanza, &self.account.jid, row.id);
+        }
+        self.archive.given(row.id, row.spool);
+        self.deliver(cx, id, stanza, Give { archive_id: row.id, settles: true, ..Give::default() });
+    }
+
+    /// A row that the owner before this one may have stored and not given.
+    fn route_again(&mut self, cx: &mut Cx<'_>, row: Row) {
+        if !row.deliver || row.direction != Direction::Received || self.archive.is_settled(row.id) {
+            return;
+        }
+        let Ok(mut stanza) = stored::decode(&row.stanza) else { return };
+        let keep = features::keep::Keep::Archive;
+        let features::routing::Route::Sessions(streams) = features::routing::message(&self.account, &stanza, keep)
+        else {
+            return self.archive.waits(row.id);
+        };
+        if !row.spool {
+            stanza_ids::stamp(&mut stanza, &self.account.jid, row.id);
+        }
+        self.archive.given(row.id, row.spool);
+        let give = Give { archive_id: row.id, settles: true, ..Give::default() };
+        for stream in streams {
+            if self.stream(stream).is_some_and(|stream| stream.position < row.id) {
+                self.deliver(cx, stream, stanza.clone(), give);
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! What each kind of work means for the account it concerns.
+
+use std::sync::Arc;
+
+use node::slots;
+use proto::session as wire;
+use xmpp::jid::Jid;
+use xmpp::stanza::{Condition, StanzaError};
+
+use crate::edges::Link;
+use crate::lane::Arrival;
+use crate::owner::Owner;
+use crate::resident::{Pending, Resident};
+use crate::shard::{Cx, State};
+use crate::work::{FromEdge, Inbound, Work};
+
+impl State {
+    /// Does one piece of work.
+    pub(crate) fn work(&mut self, owner: &Arc<Owner>, shard: usize, now_ms: u64, work: Work) {
+        match work {
+            Work::Stream(stream, link, FromEdge::Attach(attach)) => {
+                let Ok(Some(jid)) = node::carry::address(&attach.jid) else { return };
+                if let Some((resident, mut cx)) = self.account(owner, shard, now_ms, &jid.bare()) {
+                    resident.arrive(&mut cx, Arrival::Attach(stream, link, attach));
+                }
+            }
+            Work::Stream(stream, link, frame) => {
+                let Some(at) = self.common.by_stream.get(&stream).copied() else {
+                    // Told late, or by an edge that was thought dead: its client has to log in again.
+                    if let FromEdge::Item { generation, .. } = frame {
+                        link.send_one(close(&stream, generation, "connection-timeout"));
+                    }
+                    return;
+                };
+                if let Some((resident, mut cx)) = self.resident(owner, shard, now_ms, at) {
+                    resident.from_edge(&mut cx, stream, &link, frame);
+                }
+            }
+            Work::Bind(bind) => {
+                if let Some((resident, mut cx)) = self.account(owner, shard, now_ms, &bind.jid.bare()) {
+                    resident.arrive(&mut cx, Arrival::Bind(bind));
+                }
+            }
+            Work::Resume(resume) => {
+                if let Some((resident, mut cx)) = self.account(owner, shard, now_ms, &resume.jid.bare()) {
+                    resident.arrive(&mut cx, Arrival::Resume(resume));
+                }
+            }
+            Work::Inbound(inbound) => self.inbound(owner, shard, now_ms, inbound),
+            Work::Finished(stream, n, refused) => {
+                let Some(at) = self.common.by_stream.get(&stream).copied() else { return };
+                if let Some((resident, mut cx)) = self.resident(owner, shard, now_ms, at) {
+                    resident.finished(&mut cx, stream, n, refused);
+                }
+            }
+            Work::Loaded(at, loaded) => {
+                if let Some((resident, mut cx)) = self.resident(owner, shard, now_ms, at) {
+                    resident.loaded(&mut cx, *loaded);
+                }
+                self.forget_absent(at);
+            }
+            Work::Continued(at, after) => {
+                if let Some((resident, mut cx)) = self.resident(owner, shard, now_ms, at) {
+                    resident.continued(&mut cx, after);
+                }
+            }
+            Work::Read(at, rows) => {
+                if let Some((resident, mut cx)) = self.resident(owner, shard, now_ms, at) {
+                    resident.read(&mut cx, rows);
+                }
+            }
+            Work::Stored(rows, good) => self.stored(owner, shard, now_ms, &rows, good),
+            Work::LinkLost(link) => self.link_lost(owner, shard, now_ms, &link),
+            Work::EndAll(jid, condition, removed) => {
+                let Some(at) = self.common.by_jid.get(&jid).copied() else { return };
+                if let Some((resident, mut cx)) = self.resident(owner, shard, now_ms, at) {
+                    resident.end_all(&mut cx, condition, removed);
+                }
+            }
+            Work::Gathered => {
+                for inbound in std::mem::take(&mut self.common.gathering) {
+                    self.inbound(owner, shard, now_ms, inbound);
+                }
+            }
+            Work::Tick => self.tick(owner, shard, now_ms),
+        }
+    }
+
+    /// The account of a bare JID, in memory or on its way there.
+    fn account<'a>(
+        &'a mut self,
+        owner: &'a Arc<Owner>,
+        shard: usize,
+        now_ms: u64,
+        jid: &Jid,
+    ) -> Option<(&'a mut Resident, Cx<'a>)> {
+        let at = match self.common.by_jid.get(jid) {
+            Some(at) => *at,
+            None => {
+                let host = owner.host(jid.domain())?;
+                let at = self.residents.insert(Box::new(Resident::new(jid.clone(), host, now_ms)));
+                self.common.by_jid.insert(jid.clone(), at);
+                let (resident, cx) = self.resident(owner, shard, now_ms, at)?;
+                resident.at = at;
+                resident.begin(Pending::Load);
+                let store = owner.store.clone();
+                let (jid, since_ms) = (jid.clone(), owner.marks_since_ms(now_ms));
+                cx.spawn(async move {
+                    let account = crate::loading::load(&store, &jid, since_ms).await;
+                    Work::Loaded(at, Box::new(crate::work::Loaded { account }))
+                });
+                at
+            }
+        };
+        self.resident(owner, shard, now_ms, at)
+    }
+
+    fn inbound(&mut self, owner: &Arc<Owner>, shard: usize, now_ms: u64, inbound: Box<Inbound>) {
+        let bare = inbound.to.bare();
+        debug_assert_eq!(shard, crate::shard::of_slot(slots::of(bare.as_str(), "")), "posted to its shard");
+        if owner.gathering.is_on() {
+            self.common.gathering.push(inbound);
+            return;
+        }
+        if let Some((resident, mut cx)) = self.account(owner, shard, now_ms, &bare) {
+            resident.arrive(&mut cx, Arrival::Inbound(inbound));
+            return;
+        }
+        let mut cx = Cx { owner, shard, now_ms, common: &mut self.common };
+        cx.finish(inbound.finish, Some(StanzaError::from(Condition::RemoteServerNotFound)));
+    }
+
+    fn stored(&mut self, owner: &Arc<Owner>, shard: usize, now_ms: u64, rows: &[(usize, u64)], good: bool) {
+        self.common.writing = false;
+        for (at, id) in rows {
+            if let Some((resident, mut cx)) = self.resident(owner, shard, now_ms, *at) {
+                resident.stored(&mut cx, *id, good);
+            }
+        }
+    }
+
+    fn link_lost(&mut self, owner: &Arc<Owner>, shard: usize, now_ms: u64, link: &Link) {
+        let all: Vec<usize> = self.residents.iter().map(|(at, _)| at).collect();
+        for at in all {
+            if let Some((resident, mut cx)) = self.resident(owner, shard, now_ms, at) {
+                resident.link_lost(&mut cx, link);
+            }
+        }
+    }
+
+    /// An account that does not exist leaves no trace.
+    fn forget_absent(&mut self, at: usize) {
+        if self.residents.get(at).is_some_and(|resident| resident.absent && resident.is_unused()) {
+            let resident = self.residents.remove(at);
+            self.common.by_jid.remove(&resident.account.jid);
+        }
+    }
+}
+
+/// Tells an edge to end a stream.
+pub(crate) fn close(stream: &[u8; 16], generation: u64, condition: &str) -> wire::owner_frame::Kind {
+    wire::owner_frame::Kind::Close(wire::Close {
+        stream: bytes::Bytes::copy_from_slice(stream),
+        generation,
+        condition: condition.to_owned(),
+        text: String::new(),
+    })
+}

@@ -1,0 +1,58 @@
+//! The edges that are connected: where frames for their streams go.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use node::Outbox;
+use proto::session::OwnerFrame;
+
+/// A connected edge. Clones are the same connection; a connection that breaks never comes back as the same.
+#[derive(Clone)]
+pub(crate) struct Link(Arc<Inner>);
+
+struct Inner {
+    id: u64,
+    member: String,
+    outbox: Outbox<OwnerFrame>,
+}
+
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+impl Link {
+    pub(crate) fn new(member: String, outbox: Outbox<OwnerFrame>) -> Self {
+        Self(Arc::new(Inner { id: NEXT.fetch_add(1, Ordering::Relaxed), member, outbox }))
+    }
+
+    pub(crate) fn member(&self) -> &str {
+        &self.0.member
+    }
+
+    /// Sends frames in order; an edge that is gone gets nothing, and says again what it has when it is back.
+    pub(crate) fn send(&self, frames: &mut Vec<OwnerFrame>) {
+        self.0.outbox.send_all(frames);
+        frames.clear();
+    }
+
+    pub(crate) fn send_one(&self, kind: proto::session::owner_frame::Kind) {
+        self.0.outbox.send(OwnerFrame { kind: Some(kind) });
+    }
+
+    /// Ends the connection after what is queued.
+    pub(crate) fn close(&self) {
+        self.0.outbox.close();
+    }
+}
+
+impl PartialEq for Link {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.id == other.0.id
+    }
+}
+
+impl Eq for Link {}
+
+impl std::fmt::Debug for Link {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Link({} {})", self.0.id, self.0.member)
+    }
+}

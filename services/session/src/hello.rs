@@ -1,0 +1,70 @@
+//! What an owner says of itself.
+
+use std::sync::Arc;
+
+use features::host::Host;
+use proto::delivery as shared;
+use proto::session as wire;
+use xmpp::stanza::StanzaError;
+
+use crate::owner::Owner;
+use crate::shard::of_stream;
+use crate::work::{Finish, Work};
+
+/// Version of the frames; a higher one has more of them.
+pub(crate) const VERSION: u32 = 1;
+
+impl Owner {
+    pub(crate) fn hello(&self) -> shared::Hello {
+        shared::Hello {
+            version: VERSION,
+            role: "session".into(),
+            member: self.config.member.clone(),
+            incarnation: self.incarnation,
+        }
+    }
+
+    /// Greets an edge.
+    pub(crate) fn welcome(&self) -> wire::Welcome {
+        wire::Welcome {
+            hello: Some(self.hello()),
+            epoch: self.epoch,
+            hosts: self.hosts().map(|host| self.describe(host)).collect(),
+            resume_max_s: self.config.resume_max_s,
+        }
+    }
+
+    /// The slots of this owner, for the routers.
+    pub(crate) fn table(&self) -> shared::Table {
+        let last = u32::from(node::slots::SLOTS - 1);
+        let all = shared::Slots { first: 0, last, epoch: self.epoch, member: String::new() };
+        let mine = self.config.owners.iter().filter(|range| range.member == self.config.member).map(|range| shared::Slots {
+            first: u32::from(range.first),
+            last: u32::from(range.last),
+            epoch: self.epoch,
+            member: String::new(),
+        });
+        let owned = if self.config.owners.is_empty() { vec![all] } else { mine.collect() };
+        shared::Table { owned, closing: Vec::new() }
+    }
+
+    /// Part of something is finished; for threads that are at no shard.
+    pub(crate) fn finished(self: &Arc<Self>, finish: Finish, refused: Option<StanzaError>) {
+        match finish {
+            Finish::Nobody => {}
+            Finish::Client(stream, n) => self.post(of_stream(stream), Work::Finished(stream, n, refused)),
+            Finish::Remote(link, seq, addressee) => self.routes.finished(link, seq, addressee, refused),
+        }
+    }
+
+    fn describe(&self, host: &Host) -> wire::Host {
+        wire::Host {
+            domain: host.domain.as_str().to_owned(),
+            register: host.registration,
+            anonymous: host.anonymous,
+            caps_node: features::disco::caps::NODE.to_owned(),
+            caps_ver: features::disco::caps::of(host),
+            stanza_bytes_max: host.stanza_bytes_max,
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! A stanza among the features of its phase, and what follows from their answer.
+
+use std::sync::Arc;
+
+use features::context::{After, Context, Next, Output};
+use xmpp::stanza::{Stanza, StanzaError};
+
+use crate::lane::{Arrival, Cause, Effect, Entry, Job, Wait};
+use crate::resident::{Pending, Resident};
+use crate::shard::Cx;
+use crate::work::{Finish, Work};
+
+impl Resident {
+    /// Something has arrived for the account: it starts, unless what is before it is at work.
+    pub(crate) fn arrive(&mut self, cx: &mut Cx<'_>, arrival: Arrival) {
+        if self.lane.as_ref().is_none_or(|lane| lane.open()) {
+            self.start(cx, arrival);
+        } else if matches!(arrival, Arrival::Inbound(_)) && self.lane_is_full(cx) {
+            let Arrival::Inbound(inbound) = arrival else { return };
+            cx.finish(inbound.finish, Some(xmpp::stanza::Condition::ResourceConstraint.into()));
+        } else {
+            self.lane_mut().waiting.push_back(arrival);
+        }
+    }
+
+    pub(crate) fn lane_is_full(&self, cx: &Cx<'_>) -> bool {
+        self.lane.as_ref().is_some_and(|lane| lane.waiting.len() + lane.started.len() >= cx.owner.config.lane_max)
+    }
+
+    fn start(&mut self, cx: &mut Cx<'_>, arrival: Arrival) {
+        match arrival {
+            Arrival::Own { stream, n, stanza } => self.start_own(cx, stream, n, stanza),
+            Arrival::Inbound(inbound) => self.start_inbound(cx, inbound),
+            Arrival::ToSession(stream, stanza) => {
+                let effects = vec![Effect::Output(Output::ToSession { stream, stanza })];
+                self.push(cx, Entry { wait: Wait::Nothing, effects, finish: Finish::Nobody });
+            }
+            Arrival::Enable(enable) => {
+                let effects = vec![Effect::Enabled(enable)];
+                self.push(cx, Entry { wait: Wait::Nothing, effects, finish: Finish::Nobody });
+            }
+            Arrival::Csi(stream, active) => self.start_csi(cx, stream, active),
+            Arrival::Bind(bind) => self.start_bind(cx, bind),
+            Arrival::Resume(resume) => self.start_resume(cx, resume),
+            Arrival::Attach(stream, link, attach) => self.start_attach(cx, stream, link, *attach),
+            Arrival::Ended(stream, generation, why) => self.start_ended(cx, stream, generation, why),
+            Arrival::Expired(stream) => self.end_session(cx, stream),
+            Arrival::Close(stream, condition) => {
+                self.close(cx, stream, condition);
+                self.end_session(cx, stream);
+            }
+            Arrival::Backlog(stream) => self.start_backlog(cx, stream),
+            Arrival::CatchUp => self.start_catch_up(cx),
+        }
+    }
+
+    /// Lets a stanza meet the features of its phase.
+    pub(crate) fn run(&mut self, cx: &mut Cx<'_>, mut job: Job) {
+        let mut outputs = Vec::new();
+        let owner = Arc::clone(cx.owner);
+        let host = Arc::clone(&self.host);
+        let mut context = Context {
+            now_ms: cx.now_ms,
+            host: &host,
+            account: &mut self.account,
+            session: job.session,
+            outputs: &mut outputs,
+        };
+        let (step, next) = owner.chain.run(job.at, job.step, &mut context, &mut job.stanza);
+        job.step = step;
+        self.follow(cx, job, outputs, next);
+    }
+
+    /// The work that the lane's last entry waited for is done.
+    pub(crate) fn continued(&mut self, cx: &mut Cx<'_>, after: Result<After, StanzaError>) {
+        let Some(Pending::Job(mut job)) = self.pending.take().map(|pending| *pending) else { return };
+        let mut outputs = Vec::new();
+        let host = Arc::clone(&self.host);
+        let next = match after {
+            Ok(after) => {
+                let mut context = Context {
+                    now_ms: cx.now_ms,
+                    host: &host,
+                    account: &mut self.account,
+                    session: job.session,
+                    outputs: &mut outputs,
+                };
+                after(&mut context, &mut job.stanza)
+            }
+            Err(error) => Next::Refuse(error),
+        };
+        if let Some(lane) = &mut self.lane {
+            lane.working = false;
+        }
+        if matches!(next, Next::Go) {
+            let effects = self.leave(cx, &job, outputs);
+            self.push(cx, Entry { wait: Wait::Nothing, effects, finish: Finish::Nobody });
+            self.run(cx, job);
+        } else {
+            self.follow(cx, job, outputs, next);
+        }
+        self.end_work(cx);
+    }
+
+    /// Starts what has waited, until something is at work again.
+    pub(crate) fn end_work(&mut self, cx: &mut Cx<'_>) {
+        if self.pending.is_none()
+            && let Some(lane) = &mut self.lane
+        {
+            lane.working = false;
+        }
+        while let Some(lane) = &mut self.lane {
+            if lane.working {
+                return;
+            }
+            let Some(arrival) = lane.waiting.pop_front() else { break };
+            self.start(cx, arrival);
+        }
+        self.drain(cx);
+    }
+
+    fn follow(&mut self, cx: &mut Cx<'_>, job: Job, outputs: Vec<Output>, next: Next) {
+        let mut effects = self.leave(cx, &job, outputs);
+        let finish = job.cause.finish();
+        match next {
+            Next::Go => match job.cause {
+                Cause::Own { stream, n, .. } => self.go_own(cx, job, effects, stream, n),
+                Cause::Inbound(_) => self.go_inbound(cx, job, effects),
+                Cause::Owner => self.push(cx, Entry { wait: Wait::Nothing, effects, finish }),
+            },
+            Next::Done => {
+                self.became_eligible(cx, &job);
+                self.push(cx, Entry { wait: Wait::Nothing, effects, finish });
+            }
+            Next::Refuse(error) => match &job.cause {
+                Cause::Own { stream, .. } => {
+                    effects.extend(crate::client::error_effect(*stream, &job.stanza, error));
+                    self.push(cx, Entry { wait: Wait::Nothing, effects, finish });
+                }
+                Cause::Inbound(_) => {
+                    self.push(cx, Entry { wait: Wait::Nothing, effects, finish: Finish::Nobody });
+                    cx.finish(finish, Some(error));
+                }
+                Cause::Owner => self.push(cx, Entry { wait: Wait::Nothing, effects, finish }),
+            },
+            Next::Later(work) => {
+                self.push(cx, Entry { wait: Wait::Nothing, effects, finish: Finish::Nobody });
+                self.begin(Pending::Job(job));
+                let at = self.at;
+                cx.spawn(async move { Work::Continued(at, work.await) });
+            }
+        }
+    }
+
+    /// Sends what features have for others; the rest waits for its turn.
+    fn leave(&mut self, cx: &mut Cx<'_>, job: &Job, outputs: Vec<Output>) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        for output in outputs {
+            match output {
+                Output::Send { stanza, to } => {
+                    let uid = self.derived(cx, &job.cause);
+                    cx.route(uid, Finish::Nobody, stanza, &to);
+                }
+                other => effects.push(Effect::Output(other)),
+            }
+        }
+        effects
+    }
+}
+
+impl Cause {
+    pub(crate) fn finish(&self) -> Finish {
+        match self {
+            Self::Own { stream, n, .. } => Finish::Client(*stream, *n),
+            Self::Inbound(inbound) => inbound.finish,
+            Self::Owner => Finish::Nobody,
+        }
+    }
+}
+
+/// A stanza that only stands where one was.
+pub(crate) fn placeholder() -> Stanza {
+    Stanza::presence(xmpp::stanza::Type::Unavailable)
+}

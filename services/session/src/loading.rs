@@ -1,0 +1,98 @@
+//! Reading an account when it is first needed.
+
+use std::mem::take;
+
+use store::{Error, Store};
+use xmpp::jid::Jid;
+use xmpp::stanza::{Condition, StanzaError};
+
+use crate::lane::Arrival;
+use crate::resident::{Archive, Marks, Pending, Resident};
+use crate::shard::Cx;
+use crate::work::{Finish, Loaded, Stored};
+
+/// Rows read for their uids when an account is loaded.
+pub(crate) const TAIL_ROWS_MAX: usize = 1_000;
+
+/// Reads an account; none: there is no such one.
+pub(crate) async fn load(store: &Store, jid: &Jid, since_ms: u64) -> Result<Option<Stored>, Error> {
+    if store.accounts.load(jid).await?.is_none() {
+        return Ok(None);
+    }
+    let last_id = store.archive.last_id(jid).await?;
+    let tail = if last_id / 1_000 < since_ms {
+        Vec::new()
+    } else {
+        store.archive.tail(jid, since_ms, TAIL_ROWS_MAX).await?
+    };
+    Ok(Some(Stored {
+        roster: store.rosters.load(jid).await?,
+        blocked: store.blocklists.load(jid).await?,
+        last_id,
+        cursor: store.cursors.load(jid).await?,
+        tail,
+    }))
+}
+
+impl Resident {
+    /// The account is here, or there is none.
+    pub(crate) fn loaded(&mut self, cx: &mut Cx<'_>, loaded: Loaded) {
+        self.pending = None;
+        match loaded.account {
+            Ok(Some(stored)) => {
+                let streams = take(&mut self.account.sessions);
+                self.account = features::account::Account::new(self.account.jid.clone(), stored.roster, stored.blocked);
+                self.account.sessions = streams;
+                self.archive = Archive::from_stored(stored.last_id, stored.cursor);
+                self.marks = Marks::from_rows(&stored.tail);
+                self.end_work(cx);
+            }
+            Ok(None) => self.refuse_all(cx, Condition::ServiceUnavailable),
+            Err(error) => {
+                tracing::warn!(%error, "an account could not be read");
+                self.refuse_all(cx, Condition::ResourceConstraint);
+            }
+        }
+    }
+
+    /// Nobody is here: whatever came is answered, and the account is forgotten.
+    fn refuse_all(&mut self, cx: &mut Cx<'_>, condition: Condition) {
+        self.absent = true;
+        let waiting = self.lane.take().map(|lane| lane.waiting).unwrap_or_default();
+        for arrival in waiting {
+            match arrival {
+                Arrival::Inbound(inbound) => {
+                    // RFC 6121 §8.5.1: a message or IQ is answered, presence is not.
+                    let answered = inbound.stanza.kind != xmpp::stanza::Kind::Presence;
+                    cx.finish(inbound.finish, answered.then(|| StanzaError::from(condition)));
+                }
+                Arrival::Bind(bind) => cx.refuse_bind(&bind, condition),
+                Arrival::Resume(resume) => cx.refuse_resume(&resume, None),
+                Arrival::Attach(stream, link, attach) => {
+                    let frame = crate::dispatch::close(&stream, attach.generation, "not-authorized");
+                    cx.frame(&link, frame);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Something else than a load is about to start: nothing behind it does.
+    pub(crate) fn begin(&mut self, pending: Pending) {
+        self.lane_mut().working = true;
+        self.pending = Some(Box::new(pending));
+    }
+}
+
+impl Cx<'_> {
+    /// Part of a stanza is finished, or refused for good: whoever waits is told.
+    pub(crate) fn finish(&mut self, finish: Finish, refused: Option<StanzaError>) {
+        match finish {
+            Finish::Nobody => {}
+            Finish::Client(stream, n) => {
+                self.post(crate::shard::of_stream(stream), crate::work::Work::Finished(stream, n, refused));
+            }
+            Finish::Remote(link, seq, addressee) => self.owner.routes.finished(link, seq, addressee, refused),
+        }
+    }
+}

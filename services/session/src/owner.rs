@@ -1,0 +1,241 @@
+//! An owner: all the accounts of its slots, and what they need.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use features::account::Origin;
+use features::chain::Chain;
+use features::host::Host;
+use features::ports::Ports;
+use hashbrown::HashMap;
+use node::Wire;
+use parking_lot::Mutex;
+use store::{Store, Uid};
+use xmpp::jid::Jid;
+
+use crate::config::Config;
+use crate::directory::Sessions;
+use crate::edges::Link;
+use crate::gathering::Gathering;
+use crate::login;
+use crate::passwords::Hashes;
+use crate::router_link::Routes;
+use crate::shard::{SHARDS, Shard, of, of_slot};
+use crate::tick::TICK_MS;
+use crate::work::Work;
+
+/// Ended streams whose `h` is remembered for a client that comes too late to resume (XEP-0198 §5).
+const ENDED_MAX: usize = 10_000;
+
+/// An owner of accounts.
+pub struct Owner {
+    pub(crate) config: Config,
+    pub(crate) store: Store,
+    pub(crate) chain: Chain,
+    pub(crate) clock: Clock,
+    pub(crate) shards: Box<[Shard]>,
+    pub(crate) epoch: u64,
+    pub(crate) incarnation: u64,
+    pub(crate) secret: [u8; 32],
+    pub(crate) passwords: Arc<Hashes>,
+    pub(crate) limits: login::Limits,
+    pub(crate) routes: Routes,
+    pub(crate) gathering: Gathering,
+    pub(crate) links: Mutex<Vec<Link>>,
+    hosts: HashMap<Box<str>, Arc<Host>>,
+    ended: Mutex<Ended>,
+    made: AtomicU64,
+}
+
+/// What time it is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Clock;
+
+#[derive(Default)]
+struct Ended {
+    h: HashMap<Origin, u32>,
+    order: std::collections::VecDeque<Origin>,
+}
+
+impl Clock {
+    /// Unix milliseconds.
+    #[allow(clippy::unused_self, reason = "a clock that is advanced by hand takes its place in tests")]
+    pub(crate) fn now_ms(self) -> u64 {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+    }
+}
+
+impl Owner {
+    /// Starts an owner over a store: raises its epoch, connects to the routers, lets time pass for it.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn start(config: Config, store: Store, hosts: Vec<Host>, routers: Vec<Wire>) -> Result<Arc<Self>, store::Error> {
+        let epoch = store.epochs.raise(&config.member).await?;
+        let secret = login::secret::load(&store, hosts.first().map(|host| &host.domain)).await?;
+        let passwords = Arc::new(Hashes::new(config.password_rounds));
+        let clock = Clock;
+        let owner = Arc::new_cyclic(|owner| {
+            let ports = Ports {
+                store: store.clone(),
+                directory: Arc::new(Sessions::new(owner.clone())),
+                passwords: Arc::clone(&passwords) as _,
+            };
+            Self {
+                gathering: Gathering::new(config.edges),
+                routes: Routes::new(owner.clone(), config.clone(), epoch),
+                limits: login::Limits::new(&config),
+                chain: Chain::new(&ports),
+                shards: (0..SHARDS).map(|_| Shard::default()).collect(),
+                incarnation: clock.now_ms(),
+                links: Mutex::new(Vec::new()),
+                hosts: hosts.into_iter().map(|host| (host.domain.as_str().into(), Arc::new(host))).collect(),
+                ended: Mutex::new(Ended::default()),
+                made: AtomicU64::new(0),
+                config,
+                store,
+                clock,
+                epoch,
+                secret,
+                passwords,
+            }
+        });
+        owner.routes.connect(routers);
+        tokio::spawn(tick(Arc::downgrade(&owner)));
+        tokio::spawn(gather(Arc::downgrade(&owner)));
+        Ok(owner)
+    }
+
+    /// Ends all streams of an account with a stream error condition; with `removed`, forgets the account.
+    pub fn end(self: &Arc<Self>, account: &Jid, condition: &'static str, removed: bool) {
+        self.post(of(account.bare_str()), Work::EndAll(account.bare(), condition, removed));
+    }
+
+    /// The sessions of this owner, for administration.
+    pub fn directory(self: &Arc<Self>) -> Arc<dyn features::ports::Directory> {
+        Arc::new(Sessions::new(Arc::downgrade(self)))
+    }
+
+    /// Full JIDs of all sessions, in no order.
+    pub fn online(&self) -> Vec<Jid> {
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            let state = shard.state.lock();
+            for (_, resident) in &state.residents {
+                all.extend(resident.account.sessions.iter().map(|session| session.jid.clone()));
+            }
+        }
+        all
+    }
+
+    /// Says goodbye to all edges: they keep their clients and look for the next owner. Cursors are saved.
+    pub async fn stop(&self) {
+        let cursors: Vec<_> = self
+            .shards
+            .iter()
+            .flat_map(|shard| {
+                let state = shard.state.lock();
+                let changed = state.residents.iter().filter(|(_, resident)| resident.archive.changed);
+                changed.map(|(_, resident)| (resident.account.jid.clone(), resident.archive.cursor())).collect::<Vec<_>>()
+            })
+            .collect();
+        if let Err(error) = self.store.cursors.save(&cursors).await {
+            tracing::warn!(%error, "cursors could not be saved, some messages may come again at the next login");
+        }
+        for link in self.links.lock().drain(..) {
+            link.close();
+        }
+    }
+
+    pub(crate) fn host(&self, domain: &str) -> Option<Arc<Host>> {
+        self.hosts.get(domain).cloned()
+    }
+
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = &Arc<Host>> {
+        self.hosts.values()
+    }
+
+    /// A new stream of an account: random, but for the slot it begins with.
+    pub(crate) fn new_stream(&self, account: &Jid) -> Origin {
+        let mut id = random::<16>();
+        id[..2].copy_from_slice(&node::slots::of(account.bare_str(), "").to_be_bytes());
+        id
+    }
+
+    pub(crate) fn random_resource(&self) -> String {
+        URL_SAFE_NO_PAD.encode(random::<9>())
+    }
+
+    /// The uid of something no stanza has caused.
+    pub(crate) fn own_uid(&self, address: &Jid) -> Uid {
+        let mut origin = [0; 16];
+        origin[..8].copy_from_slice(&self.epoch.to_be_bytes());
+        let n = self.made.fetch_add(1, Ordering::Relaxed) + 1;
+        Uid { origin: crate::send::derive(&origin, address.as_str()), n, k: 0 }
+    }
+
+    /// Rows since then may be of stanzas that come again.
+    pub(crate) fn marks_since_ms(&self, now_ms: u64) -> u64 {
+        now_ms.saturating_sub(self.config.item_lifetime_ms + u64::from(self.config.resume_max_s) * 1_000)
+    }
+
+    pub(crate) fn remember_ended(&self, stream: Origin, h: u64) {
+        let mut ended = self.ended.lock();
+        if ended.order.len() >= ENDED_MAX
+            && let Some(oldest) = ended.order.pop_front()
+        {
+            ended.h.remove(&oldest);
+        }
+        ended.h.insert(stream, h as u32);
+        ended.order.push_back(stream);
+    }
+
+    pub(crate) fn ended_h(&self, stream: Origin) -> Option<u32> {
+        self.ended.lock().h.get(&stream).copied()
+    }
+}
+
+/// What a client says to resume a stream (XEP-0198 §5).
+pub(crate) fn resumption_id(stream: &Origin) -> String {
+    URL_SAFE_NO_PAD.encode(stream)
+}
+
+/// The stream that a client wants to resume, if that is one at all.
+pub(crate) fn stream_of(resumption_id: &str) -> Option<Origin> {
+    URL_SAFE_NO_PAD.decode(resumption_id).ok()?.try_into().ok()
+}
+
+/// Bytes nobody can guess.
+pub(crate) fn random<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    // Without the system's randomness nothing here is safe, and no client may be let in.
+    getrandom::fill(&mut bytes).expect("the system has randomness");
+    bytes
+}
+
+async fn tick(owner: std::sync::Weak<Owner>) {
+    let mut interval = tokio::time::interval(Duration::from_millis(TICK_MS));
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+    loop {
+        interval.tick().await;
+        let Some(owner) = owner.upgrade() else { return };
+        owner.post_all((0..SHARDS).map(|shard| (of_slot(shard as u16), Work::Tick)));
+        owner.routes.tick(owner.clock.now_ms());
+    }
+}
+
+/// Lets what waited for the edges go its way at last.
+async fn gather(owner: std::sync::Weak<Owner>) {
+    let Some(strong) = owner.upgrade() else { return };
+    let limit = Duration::from_millis(strong.config.gather_ms);
+    let over = strong.gathering.over();
+    drop(strong);
+    let _ = tokio::time::timeout(limit, over).await;
+    if let Some(owner) = owner.upgrade() {
+        owner.gathering.end();
+        owner.post_all((0..SHARDS).map(|shard| (shard, Work::Gathered)));
+    }
+}

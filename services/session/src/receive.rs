@@ -1,0 +1,138 @@
+//! A stanza for an account: the recipient's rules, and what is to be kept of it.
+
+use features::about::At;
+use features::keep::{self, Keep};
+use features::routing::{self, Route};
+use features::stored;
+use store::{Direction, Row};
+use xmpp::stanza::{Condition, Kind, Stanza, StanzaError, Type};
+
+use crate::job::placeholder;
+use crate::lane::{Cause, Effect, Entry, Job, Message, Wait};
+use crate::resident::Resident;
+use crate::shard::Cx;
+use crate::work::{Finish, Inbound};
+
+impl Resident {
+    pub(crate) fn start_inbound(&mut self, cx: &mut Cx<'_>, mut inbound: Box<Inbound>) {
+        // Handled before, under this owner or the one before it: only the acknowledgement was lost.
+        if inbound.must && self.marks.as_ref().is_some_and(|marks| marks.knows(inbound.uid)) {
+            cx.finish(inbound.finish, None);
+            return;
+        }
+        if matches!(inbound.finish, Finish::Remote(..))
+            && inbound.must
+            && let Some(marks) = &mut self.marks
+        {
+            marks.mark(inbound.uid);
+        }
+        let stanza = std::mem::replace(&mut inbound.stanza, placeholder());
+        self.run(cx, Job { at: At::Received, step: 0, session: None, stanza, cause: Cause::Inbound(inbound) });
+    }
+
+    /// The recipient's rules have let a stanza pass.
+    pub(crate) fn go_inbound(&mut self, cx: &mut Cx<'_>, job: Job, effects: Vec<Effect>) {
+        let Job { at, stanza, cause: Cause::Inbound(mut inbound), .. } = job else { return };
+        inbound.stanza = stanza;
+        match inbound.stanza.kind {
+            Kind::Message => self.go_inbound_message(cx, *inbound, effects),
+            Kind::Iq if at == At::Received => self.go_inbound_iq(cx, inbound, effects),
+            // An IQ for the account that no feature knows.
+            Kind::Iq => {
+                let refused = matches!(inbound.stanza.ty, Type::Get | Type::Set);
+                let finish = inbound.finish;
+                self.push(cx, Entry { wait: Wait::Nothing, effects, finish: Finish::Nobody });
+                cx.finish(finish, refused.then(|| StanzaError::from(Condition::ServiceUnavailable)));
+            }
+            Kind::Presence => self.push(cx, Entry { wait: Wait::Nothing, effects, finish: inbound.finish }),
+        }
+    }
+
+    fn go_inbound_message(&mut self, cx: &mut Cx<'_>, inbound: Inbound, mut effects: Vec<Effect>) {
+        let keep = keep::rule(&inbound.stanza, self.host.archive);
+        let mut message = Message { inbound, archive_id: 0, deliver: false, spool: false };
+        let mut wait = Wait::Nothing;
+        if keep == Keep::Archive {
+            let full = self.is_full(cx);
+            if full && matches!(routing::message(&self.account, &message.inbound.stanza, keep), Route::Wait) {
+                cx.finish(message.inbound.finish, Some(Condition::ServiceUnavailable.into()));
+                return;
+            }
+            wait = Wait::Stored(self.append_received(cx, &mut message, false));
+        } else if keep == Keep::Spool
+            && matches!(routing::message(&self.account, &message.inbound.stanza, keep), Route::Wait)
+        {
+            if self.is_full(cx) {
+                cx.finish(message.inbound.finish, Some(Condition::ServiceUnavailable.into()));
+                return;
+            }
+            wait = Wait::Stored(self.append_received(cx, &mut message, true));
+        }
+        effects.push(Effect::Message(Box::new(message)));
+        self.push(cx, Entry { wait, effects, finish: Finish::Nobody });
+    }
+
+    fn go_inbound_iq(&mut self, cx: &mut Cx<'_>, inbound: Box<Inbound>, mut effects: Vec<Effect>) {
+        match routing::iq(&self.account, &inbound.stanza) {
+            Route::Account => {
+                let mut inbound = inbound;
+                let stanza = std::mem::replace(&mut inbound.stanza, placeholder());
+                self.push(cx, Entry { wait: Wait::Nothing, effects, finish: Finish::Nobody });
+                self.run(cx, Job { at: At::Account, step: 0, session: None, stanza, cause: Cause::Inbound(inbound) });
+            }
+            _ => {
+                effects.push(Effect::Iq(inbound));
+                self.push(cx, Entry { wait: Wait::Nothing, effects, finish: Finish::Nobody });
+            }
+        }
+    }
+
+    /// Queues a received message for the archive, and gives it its id.
+    pub(crate) fn append_received(&mut self, cx: &mut Cx<'_>, message: &mut Message, spool: bool) -> u64 {
+        let id = self.archive.next_id(cx.now_ms);
+        message.archive_id = id;
+        message.deliver = true;
+        message.spool = spool;
+        let inbound = &message.inbound;
+        let row = Row {
+            archive: self.account.jid.clone(),
+            id,
+            uid: inbound.uid,
+            epoch: cx.owner.epoch,
+            direction: Direction::Received,
+            with: inbound.stanza.from.clone().unwrap_or_else(|| self.account.jid.clone()),
+            address: inbound.stanza.to.clone(),
+            deliver: true,
+            spool,
+            stamp_ms: cx.now_ms,
+            stanza: stored::encode(&inbound.stanza),
+        };
+        cx.common.rows.push((self.at, row));
+        id
+    }
+
+    /// Queues a sent message for its sender's archive.
+    pub(crate) fn append_sent(&mut self, cx: &mut Cx<'_>, stanza: &Stanza, origin: [u8; 16], n: u64) -> u64 {
+        let id = self.archive.next_id(cx.now_ms);
+        let row = Row {
+            archive: self.account.jid.clone(),
+            id,
+            uid: store::Uid { origin, n, k: 0 },
+            epoch: cx.owner.epoch,
+            direction: Direction::Sent,
+            with: stanza.to.clone().unwrap_or_else(|| self.account.jid.clone()),
+            address: stanza.to.clone(),
+            deliver: false,
+            spool: false,
+            stamp_ms: cx.now_ms,
+            stanza: stored::encode(stanza),
+        };
+        cx.common.rows.push((self.at, row));
+        id
+    }
+
+    /// Whether more messages wait for the account than may.
+    fn is_full(&self, cx: &Cx<'_>) -> bool {
+        self.archive.waiting >= cx.owner.config.backlog_max
+    }
+}

@@ -1,0 +1,286 @@
+//! An account in memory: what features see of it, and what delivery needs beside.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use features::account::{Account, Origin};
+use features::host::Host;
+use hashbrown::HashMap;
+use store::{Cursor, Direction, Row, Uid};
+use xmpp::jid::Jid;
+
+use crate::lane::{Job, Lane};
+use crate::stream::Stream;
+
+/// An account in memory.
+pub(crate) struct Resident {
+    /// Where in its shard.
+    pub(crate) at: usize,
+    pub(crate) account: Account,
+    pub(crate) host: Arc<Host>,
+    /// One for each of `account.sessions`, in any order.
+    pub(crate) streams: Vec<Stream>,
+    /// None: idle.
+    pub(crate) lane: Option<Box<Lane>>,
+    /// What the lane's last entry is at work on.
+    pub(crate) pending: Option<Box<Pending>>,
+    pub(crate) archive: Archive,
+    pub(crate) marks: Option<Box<Marks>>,
+    /// When it was last needed, in unix milliseconds.
+    pub(crate) used_ms: u64,
+    /// There is no such account; what has arrived for it is being refused.
+    pub(crate) absent: bool,
+    /// Among those the next tick looks at.
+    pub(crate) watched: bool,
+    /// The last product of a cause: its origin and number, and how many there were.
+    pub(crate) product: (Origin, u64, u32),
+    /// Rows after the positions of re-attached sessions are being routed, or about to be.
+    pub(crate) catching_up: bool,
+    /// The account was removed: it leaves memory as soon as its sessions are over.
+    pub(crate) removed: bool,
+    /// When its cursor was last saved, in unix milliseconds.
+    pub(crate) saved_ms: u64,
+}
+
+/// Work on a store that a lane waits for.
+pub(crate) enum Pending {
+    Load,
+    Job(Job),
+    /// Rows for a session that has become eligible.
+    Backlog(Origin),
+    /// Rows after the positions of re-attached sessions.
+    CatchUp,
+    /// Whoever resumes waits until all it had sent is finished.
+    Resume(Box<crate::work::Resume>),
+}
+
+/// What is known of the account's archive without reading it.
+#[derive(Debug, Default)]
+pub(crate) struct Archive {
+    /// The last id given.
+    pub(crate) last_id: u64,
+    /// All rows up to here are durable.
+    pub(crate) stored: u64,
+    /// Rows that wait for a client, given to a session and not settled, ascending.
+    pub(crate) unsettled: VecDeque<u64>,
+    /// Those of them that are spooled: deleted when settled.
+    pub(crate) spooled: Vec<u64>,
+    /// Settled rows above the lowest unsettled one.
+    pub(crate) above: Vec<u64>,
+    /// The lowest row that may be unsettled.
+    pub(crate) lowest: u64,
+    /// Where reading waiting rows has come to.
+    pub(crate) reading: u64,
+    /// Rows that wait for a client since the account was loaded.
+    pub(crate) waiting: usize,
+    /// Rows from `lowest` on wait that are not in `unsettled`.
+    pub(crate) backlog: bool,
+    /// The cursor differs from the stored one.
+    pub(crate) changed: bool,
+}
+
+/// Uids that may come again after the death of the owner before this one.
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
+    /// The highest (n, k) of each origin.
+    received: HashMap<Origin, (u64, u32)>,
+    /// Archive ids of sent stanzas.
+    sent: HashMap<(Origin, u64), u64>,
+}
+
+impl Resident {
+    /// An account that is being read.
+    pub(crate) fn new(jid: Jid, host: Arc<Host>, now_ms: u64) -> Self {
+        Self {
+            at: 0,
+            account: Account::new(jid, store::Roster::default(), Vec::new()),
+            host,
+            streams: Vec::new(),
+            lane: None,
+            pending: None,
+            archive: Archive::default(),
+            marks: None,
+            used_ms: now_ms,
+            absent: false,
+            watched: false,
+            product: Default::default(),
+            catching_up: false,
+            removed: false,
+            saved_ms: now_ms,
+        }
+    }
+
+    pub(crate) fn stream(&self, id: Origin) -> Option<&Stream> {
+        self.streams.iter().find(|stream| stream.id == id)
+    }
+
+    pub(crate) fn stream_mut(&mut self, id: Origin) -> Option<&mut Stream> {
+        self.streams.iter_mut().find(|stream| stream.id == id)
+    }
+
+    pub(crate) fn lane_mut(&mut self) -> &mut Lane {
+        self.lane.get_or_insert_default()
+    }
+
+    /// Whether nothing keeps it in memory.
+    pub(crate) fn is_unused(&self) -> bool {
+        self.streams.is_empty() && self.pending.is_none() && self.lane.as_ref().is_none_or(|lane| lane.is_idle())
+    }
+}
+
+impl Archive {
+    pub(crate) fn from_stored(last_id: u64, cursor: Cursor) -> Self {
+        let backlog = cursor.lowest <= last_id && last_id > 0;
+        Self { last_id, stored: last_id, above: cursor.above, lowest: cursor.lowest, backlog, ..Self::default() }
+    }
+
+    /// The next id: by the clock, but always higher than the last.
+    pub(crate) fn next_id(&mut self, now_ms: u64) -> u64 {
+        self.last_id = (self.last_id + 1).max(now_ms * 1_000);
+        self.last_id
+    }
+
+    /// A row was given to a session that can settle it.
+    pub(crate) fn given(&mut self, id: u64, spool: bool) {
+        if self.unsettled.back().is_none_or(|last| *last < id) {
+            self.unsettled.push_back(id);
+        } else if let Err(at) = self.unsettled.binary_search(&id) {
+            self.unsettled.insert(at, id);
+        }
+        if spool && !self.spooled.contains(&id) {
+            self.spooled.push(id);
+        }
+    }
+
+    /// A row waits and nobody is there to take it.
+    pub(crate) fn waits(&mut self, id: u64) {
+        if !self.backlog {
+            self.lowest = self.unsettled.front().copied().unwrap_or(id).min(id);
+            self.backlog = true;
+        }
+        self.waiting += 1;
+        self.changed = true;
+    }
+
+    /// A row is settled; answers whether it was a spooled one.
+    pub(crate) fn settle(&mut self, id: u64) -> bool {
+        let Ok(at) = self.unsettled.binary_search(&id) else { return false };
+        self.unsettled.remove(at);
+        self.changed = true;
+        if self.backlog || self.unsettled.front().is_some_and(|lowest| *lowest < id) {
+            if let Err(at) = self.above.binary_search(&id)
+                && self.above.len() < store::cursors::ABOVE_MAX
+            {
+                self.above.insert(at, id);
+            }
+        }
+        if !self.backlog {
+            self.lowest = self.unsettled.front().copied().unwrap_or(self.last_id + 1);
+            let lowest = self.lowest;
+            self.above.retain(|above| *above > lowest);
+        }
+        match self.spooled.iter().position(|spooled| *spooled == id) {
+            Some(at) => {
+                self.spooled.swap_remove(at);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// What was given to a session that is no more is given to nobody.
+    pub(crate) fn ungive(&mut self) {
+        if let Some(lowest) = self.unsettled.front().copied() {
+            self.waits(lowest);
+            self.unsettled.clear();
+            self.spooled.clear();
+        }
+    }
+
+    /// Whether a row was settled, under this owner or one before it.
+    pub(crate) fn is_settled(&self, id: u64) -> bool {
+        id < self.lowest || self.above.binary_search(&id).is_ok()
+    }
+
+    /// All that waited was given to a session.
+    pub(crate) fn taken(&mut self) {
+        self.backlog = false;
+        self.waiting = 0;
+        self.lowest = self.unsettled.front().copied().unwrap_or(self.last_id + 1);
+        self.changed = true;
+    }
+
+    pub(crate) fn cursor(&self) -> Cursor {
+        Cursor { lowest: self.lowest, above: self.above.clone() }
+    }
+}
+
+impl Marks {
+    /// From the newest rows of an archive; none if there are none.
+    pub(crate) fn from_rows(rows: &[Row]) -> Option<Box<Self>> {
+        if rows.is_empty() {
+            return None;
+        }
+        let mut marks = Self::default();
+        for row in rows {
+            match row.direction {
+                Direction::Received => marks.mark(row.uid),
+                Direction::Sent => drop(marks.sent.insert((row.uid.origin, row.uid.n), row.id)),
+            }
+        }
+        Some(Box::new(marks))
+    }
+
+    pub(crate) fn mark(&mut self, uid: Uid) {
+        let mark = self.received.entry(uid.origin).or_default();
+        *mark = (*mark).max((uid.n, uid.k));
+    }
+
+    /// Whether a stanza was received before.
+    pub(crate) fn knows(&self, uid: Uid) -> bool {
+        self.received.get(&uid.origin).is_some_and(|mark| (uid.n, uid.k) <= *mark)
+    }
+
+    /// The archive id of a stanza that was sent before.
+    pub(crate) fn sent(&self, origin: Origin, n: u64) -> Option<u64> {
+        self.sent.get(&(origin, n)).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_follow_the_clock_and_never_go_back() {
+        let mut archive = Archive::default();
+        assert_eq!(archive.next_id(5), 5_000);
+        assert_eq!(archive.next_id(5), 5_001);
+        assert_eq!(archive.next_id(4), 5_002);
+    }
+
+    #[test]
+    fn the_cursor_is_the_lowest_unsettled_row() {
+        let mut archive = Archive { last_id: 30, ..Archive::default() };
+        archive.given(10, false);
+        archive.given(20, false);
+        archive.given(30, true);
+        assert!(!archive.settle(20));
+        assert_eq!((archive.lowest, archive.above.clone()), (10, vec![20]));
+        archive.settle(10);
+        assert_eq!((archive.lowest, archive.above.clone()), (30, vec![]));
+        assert!(archive.settle(30), "spooled");
+        assert_eq!(archive.lowest, 31);
+    }
+
+    #[test]
+    fn rows_nobody_takes_wait_from_the_lowest_on() {
+        let mut archive = Archive { last_id: 20, lowest: 5, ..Archive::default() };
+        archive.given(10, false);
+        archive.given(20, false);
+        archive.settle(20);
+        archive.ungive();
+        assert!(archive.backlog);
+        assert_eq!((archive.lowest, archive.above.clone()), (10, vec![20]));
+    }
+}

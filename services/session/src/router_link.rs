@@ -1,0 +1,261 @@
+//! Other owners, by way of the routers.
+//!
+//! Stanzas for a slot use one router until it breaks or the slot moves; then all that is unfinished for the slot is sent
+//! again, oldest first, before anything new, under the next run. So first arrivals are in order, and whoever gets them
+//! needs to remember only the highest number of each origin.
+
+use std::collections::VecDeque;
+use std::sync::Weak;
+
+use bytes::Bytes;
+use hashbrown::HashMap;
+use node::{Outbox, Wire, carry};
+use parking_lot::Mutex;
+use proto::delivery as wire;
+use proto::router::Frame;
+use proto::router::frame::Kind;
+use xmpp::stanza::{Condition, StanzaError};
+
+use crate::config::Config;
+use crate::owner::Owner;
+use crate::receiving::Receiving;
+use crate::work::{Finish, Inbound};
+
+/// A connection to a router: which one, and which of the connections to it.
+pub(crate) type RouterLink = (u32, u32);
+
+/// Everything between this owner and the routers.
+pub(crate) struct Routes {
+    pub(crate) owner: Weak<Owner>,
+    pub(crate) config: Config,
+    pub(crate) epoch: u64,
+    sending: Mutex<Sending>,
+    pub(crate) receiving: Receiving,
+}
+
+#[derive(Default)]
+struct Sending {
+    routers: Vec<Router>,
+    paths: HashMap<u16, Path>,
+}
+
+/// A router, connected or not.
+#[derive(Default)]
+struct Router {
+    outbox: Option<Outbox<Frame>>,
+    connection: u32,
+    seq: u64,
+    /// Which slot's item a number on this connection is.
+    slots: HashMap<u64, u16>,
+}
+
+/// What goes to a slot of another owner.
+#[derive(Default)]
+struct Path {
+    router: Option<usize>,
+    run: u64,
+    unfinished: VecDeque<Unfinished>,
+}
+
+struct Unfinished {
+    seq: u64,
+    item: wire::Item,
+    finish: Finish,
+}
+
+impl Routes {
+    pub(crate) fn new(owner: Weak<Owner>, config: Config, epoch: u64) -> Self {
+        Self { owner, config, epoch, sending: Mutex::default(), receiving: Receiving::default() }
+    }
+
+    /// Keeps a connection to each router.
+    pub(crate) fn connect(&self, routers: Vec<Wire>) {
+        self.sending.lock().routers = routers.iter().map(|_| Router::default()).collect();
+        for (index, router) in routers.into_iter().enumerate() {
+            tokio::spawn(crate::router_stream::keep(self.owner.clone(), index as u32, router));
+        }
+    }
+
+    /// A router is there: paths that have none use it.
+    pub(crate) fn connected(&self, index: u32, outbox: Outbox<Frame>) -> RouterLink {
+        let mut sending = self.sending.lock();
+        let router = &mut sending.routers[index as usize];
+        router.connection += 1;
+        router.outbox = Some(outbox);
+        router.seq = 0;
+        router.slots.clear();
+        let link = (index, router.connection);
+        let waiting: Vec<u16> = sending.paths.iter().filter(|(_, path)| path.router.is_none()).map(|(slot, _)| *slot).collect();
+        waiting.into_iter().for_each(|slot| sending.restart(slot));
+        link
+    }
+
+    /// A router is gone: its paths use another one.
+    pub(crate) fn lost(&self, link: RouterLink) {
+        let mut sending = self.sending.lock();
+        let router = &mut sending.routers[link.0 as usize];
+        if router.connection != link.1 {
+            return;
+        }
+        router.outbox = None;
+        let index = link.0 as usize;
+        let broken: Vec<u16> =
+            sending.paths.iter().filter(|(_, path)| path.router == Some(index)).map(|(slot, _)| *slot).collect();
+        broken.into_iter().for_each(|slot| sending.restart(slot));
+        drop(sending);
+        self.receiving.lost(link);
+    }
+
+    /// Sends a stanza to an account of another owner.
+    pub(crate) fn send(&self, slot: u16, now_ms: u64, inbound: Inbound) {
+        let Inbound { uid, finish, must, to, stanza } = inbound;
+        let item = wire::Item {
+            uid: Some(wire::Uid { origin: Bytes::copy_from_slice(&uid.origin), n: uid.n, k: uid.k }),
+            must,
+            sent_at: now_ms,
+            from_epoch: self.epoch,
+            to: vec![wire::Target {
+                slot: u32::from(slot),
+                epoch: 0,
+                run: 0,
+                addressees: vec![to.as_str().to_owned()],
+            }],
+            stanza: Some(carry::pack(&stanza)),
+            from_member: self.config.member.clone(),
+            ..wire::Item::default()
+        };
+        let mut sending = self.sending.lock();
+        let new = !sending.paths.contains_key(&slot);
+        sending.paths.entry(slot).or_default().unfinished.push_back(Unfinished { seq: 0, item, finish });
+        if new || sending.paths[&slot].router.is_none() {
+            sending.restart(slot);
+        } else {
+            sending.send_last(slot);
+        }
+    }
+
+    /// What became of items, as their addressees' owners say.
+    pub(crate) fn done(&self, link: RouterLink, done: wire::Done) {
+        let mut finished = Vec::new();
+        {
+            let mut sending = self.sending.lock();
+            for range in done.finished {
+                for seq in range.first..=range.last.max(range.first) {
+                    finished.extend(sending.take(link, seq).map(|finish| (finish, None)));
+                }
+            }
+            for refused in done.refused {
+                let condition = Condition::from_name(&refused.condition).unwrap_or(Condition::ServiceUnavailable);
+                let error = StanzaError::from(condition);
+                finished.extend(sending.take(link, refused.seq).map(|finish| (finish, Some(error))));
+            }
+        }
+        let Some(owner) = self.owner.upgrade() else { return };
+        for (finish, error) in finished {
+            owner.finished(finish, error);
+        }
+    }
+
+    /// A slot has moved, or its owner has dropped a run: all of it again, under the next.
+    pub(crate) fn moved(&self, moved: &wire::Moved) {
+        let mut sending = self.sending.lock();
+        let slot = moved.slot as u16;
+        if sending.paths.get(&slot).is_some_and(|path| path.run <= moved.run) {
+            sending.restart(slot);
+        }
+    }
+
+    /// Owners are there, or there again: what was on its way to their slots is sent again.
+    pub(crate) fn owned(&self, table: &wire::Table) {
+        let mut sending = self.sending.lock();
+        let waiting: Vec<u16> = sending
+            .paths
+            .iter()
+            .filter(|(slot, path)| !path.unfinished.is_empty() && table.owned.iter().any(|owned| holds(owned, **slot)))
+            .map(|(slot, _)| *slot)
+            .collect();
+        waiting.into_iter().for_each(|slot| sending.restart(slot));
+    }
+
+    /// A stanza that came from a router is finished here.
+    pub(crate) fn finished(&self, link: RouterLink, seq: u64, addressee: u32, refused: Option<StanzaError>) {
+        self.receiving.finished(link, seq, addressee, refused);
+    }
+
+    /// Gives up what has waited for longer than a lifetime: its senders have been told to wait.
+    pub(crate) fn tick(&self, now_ms: u64) {
+        let oldest_ms = now_ms.saturating_sub(self.config.item_lifetime_ms);
+        let mut given_up = Vec::new();
+        {
+            let mut sending = self.sending.lock();
+            let late: Vec<u16> = sending
+                .paths
+                .iter()
+                .filter(|(_, path)| path.unfinished.front().is_some_and(|first| first.item.sent_at < oldest_ms))
+                .map(|(slot, _)| *slot)
+                .collect();
+            for slot in late {
+                let Some(path) = sending.paths.get_mut(&slot) else { continue };
+                while path.unfinished.front().is_some_and(|first| first.item.sent_at < oldest_ms) {
+                    given_up.extend(path.unfinished.pop_front().map(|first| first.finish));
+                }
+                // Late copies of the old run are refused from here on.
+                sending.restart(slot);
+            }
+        }
+        let Some(owner) = self.owner.upgrade() else { return };
+        for finish in given_up {
+            owner.finished(finish, Some(StanzaError::from(Condition::RemoteServerTimeout)));
+        }
+    }
+}
+
+impl Sending {
+    /// A new run for a slot, by whichever router is there: everything unfinished, oldest first.
+    fn restart(&mut self, slot: u16) {
+        let alive: Vec<usize> =
+            self.routers.iter().enumerate().filter(|(_, router)| router.outbox.is_some()).map(|(at, _)| at).collect();
+        let Some(path) = self.paths.get_mut(&slot) else { return };
+        path.router = (!alive.is_empty()).then(|| alive[usize::from(slot) % alive.len()]);
+        path.run += 1;
+        let Some(router) = path.router else { return };
+        let router = &mut self.routers[router];
+        for unfinished in &mut path.unfinished {
+            unfinished.number(router, slot, path.run);
+        }
+    }
+
+    fn send_last(&mut self, slot: u16) {
+        let Some(path) = self.paths.get_mut(&slot) else { return };
+        let (Some(router), Some(last)) = (path.router, path.unfinished.back_mut()) else { return };
+        last.number(&mut self.routers[router], slot, path.run);
+    }
+
+    /// Takes out what a number on a connection stands for.
+    fn take(&mut self, link: RouterLink, seq: u64) -> Option<Finish> {
+        let router = self.routers.get_mut(link.0 as usize).filter(|router| router.connection == link.1)?;
+        let slot = router.slots.remove(&seq)?;
+        let path = self.paths.get_mut(&slot)?;
+        let at = path.unfinished.iter().position(|unfinished| unfinished.seq == seq)?;
+        path.unfinished.remove(at).map(|unfinished| unfinished.finish)
+    }
+}
+
+impl Unfinished {
+    fn number(&mut self, router: &mut Router, slot: u16, run: u64) {
+        router.seq += 1;
+        self.seq = router.seq;
+        router.slots.insert(self.seq, slot);
+        self.item.seq = self.seq;
+        if let Some(target) = self.item.to.first_mut() {
+            target.run = run;
+        }
+        if let Some(outbox) = &router.outbox {
+            outbox.send(Frame { kind: Some(Kind::Item(self.item.clone())) });
+        }
+    }
+}
+
+fn holds(slots: &wire::Slots, slot: u16) -> bool {
+    (slots.first..=slots.last).contains(&u32::from(slot))
+}

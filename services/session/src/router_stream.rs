@@ -1,0 +1,90 @@
+//! The connection to a router: kept, and read.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use node::{Outbox, Wire, carry};
+use proto::delivery as wire;
+use proto::router::frame::Kind;
+use proto::router::router_client::RouterClient;
+use proto::router::{Frame, Frames};
+use store::Uid;
+
+use crate::owner::Owner;
+use crate::router_link::RouterLink;
+use crate::shard;
+use crate::work::{Finish, Inbound, Work};
+
+/// Between tries to reach a router, in milliseconds.
+const RETRY_MS: u64 = 100;
+
+/// Connects to a router again and again, as long as there is an owner.
+pub(crate) async fn keep(owner: Weak<Owner>, index: u32, wire: Wire) {
+    loop {
+        let Some(strong) = owner.upgrade() else { return };
+        if let Err(error) = connection(strong, index, wire.clone()).await {
+            tracing::debug!(%error, router = index, "no connection to a router");
+        }
+        tokio::time::sleep(Duration::from_millis(RETRY_MS)).await;
+    }
+}
+
+async fn connection(owner: Arc<Owner>, index: u32, wire: Wire) -> Result<(), tonic::Status> {
+    let (outbox, batches) = Outbox::new(|frames| Frames { frames });
+    outbox.send(frame(Kind::Hello(owner.hello())));
+    outbox.send(frame(Kind::Table(owner.table())));
+    let limit = node::wire::MESSAGE_BYTES_MAX;
+    let mut client = RouterClient::new(wire).max_decoding_message_size(limit).max_encoding_message_size(limit);
+    let mut inbound = client.route(batches).await?.into_inner();
+    let link = owner.routes.connected(index, outbox.clone());
+    owner.routes.receiving.connected(link, outbox.clone());
+    let weak = Arc::downgrade(&owner);
+    drop(owner);
+    let ended = loop {
+        let frames = match inbound.message().await {
+            Ok(Some(frames)) => frames,
+            Ok(None) => break Ok(()),
+            Err(status) => break Err(status),
+        };
+        let Some(owner) = weak.upgrade() else { break Ok(()) };
+        read(&owner, link, frames);
+    };
+    outbox.close();
+    if let Some(owner) = weak.upgrade() {
+        owner.routes.lost(link);
+    }
+    ended
+}
+
+fn read(owner: &Arc<Owner>, link: RouterLink, frames: Frames) {
+    let mut works = Vec::new();
+    for frame in frames.frames {
+        match frame.kind {
+            Some(Kind::Item(item)) => item_works(owner, link, item, &mut works),
+            Some(Kind::Done(done)) => owner.routes.done(link, done),
+            Some(Kind::Moved(moved)) => owner.routes.moved(&moved),
+            Some(Kind::Table(table)) => owner.routes.owned(&table),
+            Some(Kind::Hello(_) | Kind::Credit(_)) | None => {}
+        }
+    }
+    owner.post_all(works.into_iter());
+}
+
+fn item_works(owner: &Owner, link: RouterLink, item: wire::Item, works: &mut Vec<(usize, Work)>) {
+    let Some(addressees) = owner.routes.receiving.take(link, &item) else { return };
+    let uid = item.uid.unwrap_or_default();
+    let (Ok(origin), Some(Ok(stanza))) = (carry::origin(&uid.origin), item.stanza.map(carry::unpack)) else { return };
+    let uid = Uid { origin, n: uid.n, k: uid.k };
+    for (at, addressee) in addressees.iter().enumerate() {
+        let Ok(Some(to)) = carry::address(addressee) else { continue };
+        let finish = Finish::Remote(link, item.seq, at as u32);
+        let mut stanza = stanza.clone();
+        stanza.to = Some(to.clone());
+        let shard = shard::of(to.bare_str());
+        works.push((shard, Work::Inbound(Box::new(Inbound { uid, finish, must: item.must, to, stanza }))));
+    }
+}
+
+fn frame(kind: Kind) -> Frame {
+    Frame { kind: Some(kind) }
+}

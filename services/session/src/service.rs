@@ -1,0 +1,179 @@
+//! What edges call: one stream for each edge, frames in both directions.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use futures_util::{Stream, StreamExt};
+use node::{Outbox, carry};
+use proto::delivery as shared;
+use proto::session as wire;
+use proto::session::edge_frame::Kind;
+use proto::session::owner_frame::Kind as Frame;
+use proto::session::session_server::{Session, SessionServer};
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::edges::Link;
+use crate::login::Logins;
+use crate::owner::{Owner, stream_of};
+use crate::shard::{self, SHARDS};
+use crate::work::{Bind, FromEdge, Resume, Work};
+
+/// Items that an edge may have on the way here.
+const CREDIT_ITEMS: u64 = 16_384;
+
+/// Their payload, in bytes.
+const CREDIT_BYTES: u64 = 64 * 1024 * 1024;
+
+/// An owner as edges see it.
+#[derive(Clone)]
+pub struct Service {
+    owner: Arc<Owner>,
+}
+
+impl Owner {
+    /// The service that edges call.
+    pub fn service(self: &Arc<Self>) -> SessionServer<Service> {
+        let limit = node::wire::MESSAGE_BYTES_MAX;
+        SessionServer::new(Service { owner: Arc::clone(self) })
+            .max_decoding_message_size(limit)
+            .max_encoding_message_size(limit)
+    }
+}
+
+#[tonic::async_trait]
+impl Session for Service {
+    type AttachStream = Pin<Box<dyn Stream<Item = Result<wire::OwnerFrames, Status>> + Send>>;
+
+    async fn attach(&self, request: Request<Streaming<wire::EdgeFrames>>) -> Result<Response<Self::AttachStream>, Status> {
+        let (outbox, batches) = Outbox::new(|frames| wire::OwnerFrames { frames });
+        tokio::spawn(read(Arc::clone(&self.owner), request.into_inner(), outbox));
+        Ok(Response::new(Box::pin(batches.map(Ok))))
+    }
+}
+
+async fn read(owner: Arc<Owner>, mut frames: Streaming<wire::EdgeFrames>, outbox: Outbox<wire::OwnerFrame>) {
+    let mut reader: Option<Reader> = None;
+    loop {
+        let batch = match frames.message().await {
+            Ok(Some(batch)) => batch.frames,
+            Ok(None) => break,
+            Err(error) => {
+                tracing::debug!(%error, "an edge's stream broke");
+                break;
+            }
+        };
+        let mut batch = batch.into_iter();
+        if reader.is_none() {
+            let Some(Kind::Hello(hello)) = batch.next().and_then(|frame| frame.kind) else { break };
+            let link = Link::new(hello.member, outbox.clone());
+            link.send_one(Frame::Welcome(owner.welcome()));
+            link.send_one(Frame::Credit(shared::Credit { items: CREDIT_ITEMS, bytes: CREDIT_BYTES }));
+            owner.links.lock().push(link.clone());
+            tracing::info!(edge = link.member(), "an edge has connected");
+            reader = Some(Reader { owner: Arc::clone(&owner), logins: Arc::new(Logins::default()), link });
+        }
+        if let Some(reader) = &reader {
+            reader.batch(batch);
+        }
+    }
+    outbox.close();
+    if let Some(Reader { link, .. }) = reader {
+        tracing::info!(edge = link.member(), "an edge is gone");
+        owner.links.lock().retain(|other| *other != link);
+        owner.post_all((0..SHARDS).map(|shard| (shard, Work::LinkLost(link.clone()))));
+    }
+}
+
+/// What is read of one edge.
+struct Reader {
+    owner: Arc<Owner>,
+    logins: Arc<Logins>,
+    link: Link,
+}
+
+impl Reader {
+    fn batch(&self, frames: impl Iterator<Item = wire::EdgeFrame>) {
+        let mut used = shared::Credit::default();
+        let mut works = Vec::new();
+        for frame in frames {
+            let Some(kind) = frame.kind else { continue };
+            if let Kind::Item(item) = &kind {
+                used.items += 1;
+                used.bytes += item.stanza.as_ref().map_or(0, |stanza| stanza.payload.len() as u64);
+            }
+            works.extend(self.work(kind));
+        }
+        self.owner.post_all(works.into_iter());
+        if used.items > 0 {
+            // What may pile up behind this is bounded for each session and each account.
+            self.link.send_one(Frame::Credit(used));
+        }
+    }
+
+    fn work(&self, kind: Kind) -> Option<(usize, Work)> {
+        match kind {
+            Kind::Item(item) => {
+                let uid = item.uid?;
+                let stanza = carry::unpack(item.stanza?).ok()?;
+                self.stream(&uid.origin, FromEdge::Item { generation: item.generation, n: uid.n, stanza })
+            }
+            Kind::Kept(kept) => self.stream(&kept.stream, FromEdge::Kept(kept.out_n)),
+            Kind::Acked(acked) => self.stream(&acked.stream, FromEdge::Acked(acked.out_n)),
+            Kind::Enable(enable) => self.stream(&enable.stream.clone(), FromEdge::Enable(enable)),
+            Kind::Csi(csi) => self.stream(&csi.stream, FromEdge::Csi(csi.active)),
+            Kind::Ended(ended) => {
+                let (generation, why) = (ended.generation, ended.why());
+                self.stream(&ended.stream, FromEdge::Ended { generation, why })
+            }
+            Kind::Attach(attach) => self.attach(attach),
+            Kind::Bind(bind) => {
+                let jid = carry::address(&bind.jid).ok()??;
+                let (link, exchange, resource) = (self.link.clone(), bind.exchange, bind.resource);
+                Some((shard::of(jid.bare_str()), Work::Bind(Bind { link, exchange, jid, resource })))
+            }
+            Kind::Resume(resume) => self.resume(resume),
+            Kind::Login(login) => {
+                self.logins.login(&self.owner, &self.link, login);
+                None
+            }
+            Kind::Register(register) => {
+                self.logins.register(&self.owner, &self.link, register);
+                None
+            }
+            Kind::Gone(gone) => {
+                self.logins.gone(gone.exchange);
+                None
+            }
+            Kind::Hello(_) | Kind::Credit(_) => None,
+        }
+    }
+
+    fn stream(&self, id: &bytes::Bytes, frame: FromEdge) -> Option<(usize, Work)> {
+        let id = carry::origin(id).ok()?;
+        Some((shard::of_stream(id), Work::Stream(id, self.link.clone(), frame)))
+    }
+
+    fn attach(&self, attach: wire::Attach) -> Option<(usize, Work)> {
+        let last = attach.last;
+        let work = if attach.stream.is_empty() {
+            None
+        } else {
+            self.stream(&attach.stream.clone(), FromEdge::Attach(Box::new(attach)))
+        };
+        if last {
+            // All it has is on its way; what is behind it is behind that.
+            let owner = Arc::clone(&self.owner);
+            tokio::spawn(async move { owner.gathering.attached() });
+        }
+        work
+    }
+
+    fn resume(&self, resume: wire::Resume) -> Option<(usize, Work)> {
+        let jid = carry::address(&resume.jid).ok()??;
+        // An id that is none of ours is answered like one that is not there any more.
+        let stream = stream_of(&resume.previd).unwrap_or_default();
+        let link = self.link.clone();
+        let resume = Resume { link, exchange: resume.exchange, stream, jid, previd: resume.previd, h: resume.h };
+        Some((shard::of(resume.jid.bare_str()), Work::Resume(resume)))
+    }
+}

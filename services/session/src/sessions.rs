@@ -1,0 +1,340 @@
+//! Sessions come, go, hibernate and come back.
+
+use bytes::Bytes;
+use features::about::At;
+use features::account::{Origin, Session, blob};
+use node::carry;
+use proto::session as wire;
+use proto::session::ended::Why;
+use proto::session::owner_frame::Kind as Frame;
+use xmpp::stanza::{Condition, Kind, Stanza, Type};
+
+use crate::deliver::Give;
+use crate::edges::Link;
+use crate::lane::{Arrival, Cause, Entry, Job, Wait};
+use crate::resident::{Pending, Resident};
+use crate::shard::Cx;
+use crate::stream::{Inbound, Outbound, Stream};
+use crate::work::{Bind, Finish, Resume};
+
+impl Resident {
+    pub(crate) fn start_bind(&mut self, cx: &mut Cx<'_>, bind: Bind) {
+        let resource = if bind.resource.is_empty() { cx.owner.random_resource() } else { bind.resource.clone() };
+        let Ok(jid) = self.account.jid.with_resource(&resource) else {
+            return cx.refuse_bind(&bind, Condition::BadRequest);
+        };
+        // RFC 6120 §7.7.2.2: the newer one wins; a client that lost its connection without knowing comes back so.
+        if let Some(old) = self.account.resource(jid.resource().unwrap_or_default()).map(|session| session.stream) {
+            self.close(cx, old, "conflict");
+            self.end_session(cx, old);
+        }
+        if self.streams.len() >= cx.owner.config.sessions_max {
+            return cx.refuse_bind(&bind, Condition::ResourceConstraint);
+        }
+        let stream = Stream::new(cx.owner.new_stream(&self.account.jid), bind.link.clone());
+        let frame = wire::Bound {
+            exchange: bind.exchange,
+            condition: String::new(),
+            stream: Bytes::copy_from_slice(&stream.id),
+            generation: stream.generation,
+            jid: jid.as_str().to_owned(),
+        };
+        cx.frame(&bind.link, Frame::Bound(frame));
+        cx.common.by_stream.insert(stream.id, self.at);
+        let session = Session::new(stream.id, jid, cx.now_ms);
+        let id = stream.id;
+        self.account.sessions.push(session);
+        self.streams.push(stream);
+        self.tell_state(cx, id);
+        let stanza = crate::job::placeholder();
+        self.run(cx, Job { at: At::Bound, step: 0, session: Some(id), stanza, cause: Cause::Owner });
+    }
+
+    /// XEP-0198 §3: from here on both sides count.
+    pub(crate) fn enabled(&mut self, cx: &mut Cx<'_>, enable: &wire::Enable) {
+        let Ok(id) = carry::origin(&enable.stream) else { return };
+        let limit = cx.owner.config.resume_max_s;
+        let Some(stream) = self.stream_mut(id) else { return };
+        if enable.generation != stream.generation {
+            return;
+        }
+        stream.managed = true;
+        stream.resume = enable.resume && limit > 0;
+        stream.max_s = if enable.max_s == 0 { limit } else { enable.max_s.min(limit) };
+        stream.in_base = enable.in_base;
+        stream.out_base = stream.outbound.n;
+        stream.outbound.acked = stream.outbound.n;
+        let frame = wire::Enabled {
+            stream: enable.stream.clone(),
+            generation: stream.generation,
+            resume: stream.resume,
+            max_s: stream.max_s,
+            out_base: stream.out_base,
+            id: crate::owner::resumption_id(&id),
+        };
+        if let Some(link) = stream.link.clone() {
+            cx.frame(&link, Frame::Enabled(frame));
+        }
+    }
+
+    /// A client wants its session back. It is answered when all that it had sent is finished: then the `h` it is told
+    /// covers everything this owner has ever seen of it, and nothing of it can come twice.
+    pub(crate) fn start_resume(&mut self, cx: &mut Cx<'_>, resume: Resume) {
+        let Some(stream) = self.stream_mut(resume.stream) else {
+            let h = cx.owner.ended_h(resume.stream);
+            return cx.refuse_resume(&resume, h);
+        };
+        if !stream.resume {
+            return cx.refuse_resume(&resume, None);
+        }
+        if let Some(link) = stream.link.take() {
+            // The old connection is dead, or will be: nothing more is taken from it.
+            let frame = crate::dispatch::close(&resume.stream, stream.generation, "conflict");
+            cx.frame(&link, frame);
+        }
+        stream.generation += 1;
+        stream.deadline_ms = cx.now_ms + u64::from(stream.max_s) * 1_000;
+        if stream.inbound.unfinished() == 0 {
+            self.resume(cx, &resume);
+        } else {
+            self.begin(Pending::Resume(Box::new(resume)));
+        }
+    }
+
+    /// A stanza was finished: perhaps the last one that a resumption has waited for.
+    pub(crate) fn resume_when_finished(&mut self, cx: &mut Cx<'_>, id: Origin) {
+        let waits = matches!(self.pending.as_deref(), Some(Pending::Resume(resume)) if resume.stream == id);
+        if !waits || self.stream(id).is_none_or(|stream| stream.inbound.unfinished() > 0) {
+            return;
+        }
+        if let Some(Pending::Resume(resume)) = self.pending.take().map(|pending| *pending) {
+            self.resume(cx, &resume);
+            self.end_work(cx);
+        }
+    }
+
+    fn resume(&mut self, cx: &mut Cx<'_>, resume: &Resume) {
+        let id = resume.stream;
+        let Some(jid) = self.account.session(id).map(|session| session.jid.clone()) else {
+            return cx.refuse_resume(resume, None);
+        };
+        let state = self.account.session(id).map(blob::encode).unwrap_or_default();
+        let Some(stream) = self.stream_mut(id) else { return };
+        let Some(acked) = stream.absolute(resume.h) else {
+            return cx.refuse_resume(resume, None);
+        };
+        self.acked(cx, id, acked);
+        let Some(stream) = self.stream_mut(id) else { return };
+        stream.link = Some(resume.link.clone());
+        stream.deadline_ms = 0;
+        let frame = wire::Resumed {
+            exchange: resume.exchange,
+            condition: String::new(),
+            h: (stream.inbound.h - stream.in_base) as u32,
+            has_h: true,
+            stream: Bytes::copy_from_slice(&id),
+            generation: stream.generation,
+            jid: jid.as_str().to_owned(),
+            in_n: stream.inbound.h,
+            in_base: stream.in_base,
+            out_base: stream.out_base,
+            acked,
+            state,
+            position: stream.position,
+            previd: resume.previd.clone(),
+            max_s: stream.max_s,
+        };
+        cx.frame(&resume.link, Frame::Resumed(frame));
+        self.give_mailbox(cx, id, acked);
+    }
+
+    /// Gives again what the session's edge does not have: everything in the mailbox above `n`.
+    pub(crate) fn give_mailbox(&mut self, cx: &mut Cx<'_>, id: Origin, n: u64) {
+        let Some(stream) = self.stream(id) else { return };
+        let Some(link) = stream.link.clone() else { return };
+        let frames: Vec<_> = stream
+            .outbound
+            .mailbox
+            .iter()
+            .filter(|mail| mail.n > n)
+            .filter_map(|mail| {
+                let give = Give { archive_id: mail.archive_id, settles: mail.settles, held: mail.held, uid: mail.uid };
+                mail.stanza.as_ref().map(|stanza| stream.deliver(mail.n, give, carry::pack(stanza)))
+            })
+            .collect();
+        for frame in frames {
+            cx.frame(&link, Frame::Deliver(frame));
+        }
+    }
+
+    pub(crate) fn start_ended(&mut self, cx: &mut Cx<'_>, id: Origin, generation: u64, why: Why) {
+        let Some(stream) = self.stream_mut(id) else { return };
+        if stream.generation != generation {
+            return;
+        }
+        let link = stream.link.take();
+        if stream.resume && matches!(why, Why::Lost | Why::Drained) {
+            stream.deadline_ms = cx.now_ms + u64::from(stream.max_s) * 1_000;
+            self.watch(cx);
+        } else {
+            self.end_session(cx, id);
+        }
+        if let Some(link) = link {
+            let frame = wire::Hibernated { stream: Bytes::copy_from_slice(&id), generation };
+            cx.frame(&link, Frame::Hibernated(frame));
+        }
+    }
+
+    /// The edge of a stream is gone, and with it perhaps the client: a moment to come back, longer where it can resume.
+    pub(crate) fn link_lost(&mut self, cx: &mut Cx<'_>, link: &Link) {
+        let gather_ms = cx.owner.config.gather_ms;
+        let mut lost = false;
+        for stream in &mut self.streams {
+            if stream.link.as_ref() == Some(link) {
+                stream.link = None;
+                let wait_ms = if stream.resume { u64::from(stream.max_s) * 1_000 } else { gather_ms };
+                stream.deadline_ms = cx.now_ms + wait_ms;
+                lost = true;
+            }
+        }
+        if lost {
+            self.watch(cx);
+        }
+    }
+
+    /// A session is over: its contacts learn of it, and what it was given and did not take goes its way.
+    pub(crate) fn end_session(&mut self, cx: &mut Cx<'_>, id: Origin) {
+        let Some(at) = self.streams.iter().position(|stream| stream.id == id) else { return };
+        let stream = self.streams.swap_remove(at);
+        cx.common.by_stream.remove(&id);
+        cx.owner.remember_ended(id, stream.inbound.h - stream.in_base);
+        let Some(jid) = self.account.session(id).map(|session| session.jid.clone()) else { return };
+        let stanza = Stanza::presence(Type::Unavailable).with_from(jid.clone());
+        self.run(cx, Job { at: At::Ended, step: 0, session: Some(id), stanza, cause: Cause::Owner });
+        self.account.sessions.retain(|session| session.stream != id);
+        if !self.account.sessions.iter().any(Session::eligible) {
+            self.archive.ungive();
+        }
+        self.return_mail(cx, stream.outbound);
+        self.watch(cx);
+    }
+
+    /// What a session that is over did not take.
+    fn return_mail(&mut self, cx: &mut Cx<'_>, outbound: Outbound) {
+        for mail in outbound.mailbox {
+            let Some(stanza) = mail.stanza else { continue };
+            let request = stanza.kind == Kind::Iq && matches!(stanza.ty, Type::Get | Type::Set);
+            if request {
+                self.bounce(cx, &stanza, Finish::Nobody, Condition::ServiceUnavailable);
+            } else if stanza.kind == Kind::Message && mail.uid.is_some() {
+                self.return_message(cx, stanza, mail.held, mail.uid);
+            } else if stanza.kind == Kind::Message && mail.settles {
+                self.give_again(cx, stanza, mail.archive_id);
+            } else {
+                self.kept_one(cx, mail.held);
+            }
+        }
+    }
+
+    /// A message that was given and is kept nowhere: its rule decides again.
+    fn return_message(&mut self, cx: &mut Cx<'_>, stanza: Stanza, held: u32, uid: Option<store::Uid>) {
+        let finish = match held.checked_sub(1).map(|key| key as usize) {
+            // It was acknowledged when the edge had it: nobody waits, and it is still owed.
+            None => Finish::Nobody,
+            Some(key) if cx.common.held.get(key).is_some_and(|held| held.waits == 1) => {
+                cx.common.held.remove(key).finish
+            }
+            Some(_) => return self.kept_one(cx, held),
+        };
+        let to = stanza.to.clone().unwrap_or_else(|| self.account.jid.clone());
+        let inbound =
+            crate::work::Inbound { uid: uid.unwrap_or_default(), finish, must: false, to, stanza };
+        self.arrive(cx, Arrival::Inbound(Box::new(inbound)));
+    }
+
+    /// A stored message that the session did not take goes to the others, if there are any.
+    fn give_again(&mut self, cx: &mut Cx<'_>, stanza: Stanza, archive_id: u64) {
+        let others: Vec<_> =
+            self.account.sessions.iter().filter(|session| session.eligible()).map(|session| session.stream).collect();
+        let give = Give { archive_id, settles: true, ..Give::default() };
+        for stream in others {
+            let had = self.stream(stream).is_some_and(|stream| stream.position >= archive_id);
+            if !had {
+                self.deliver(cx, stream, stanza.clone(), give);
+            }
+        }
+    }
+
+    pub(crate) fn start_csi(&mut self, cx: &mut Cx<'_>, id: Origin, active: bool) {
+        let mut outputs = Vec::new();
+        let host = std::sync::Arc::clone(&self.host);
+        let mut context = features::context::Context {
+            now_ms: cx.now_ms,
+            host: &host,
+            account: &mut self.account,
+            session: Some(id),
+            outputs: &mut outputs,
+        };
+        features::csi::set(&mut context, active);
+        let effects = outputs.into_iter().map(crate::lane::Effect::Output).collect();
+        self.push(cx, Entry { wait: Wait::Nothing, effects, finish: Finish::Nobody });
+    }
+
+    /// Ends all sessions of the account.
+    pub(crate) fn end_all(&mut self, cx: &mut Cx<'_>, condition: &'static str, removed: bool) {
+        let all: Vec<Origin> = self.streams.iter().map(|stream| stream.id).collect();
+        for id in all {
+            self.arrive(cx, Arrival::Close(id, condition));
+        }
+        self.removed |= removed;
+        self.watch(cx);
+    }
+}
+
+impl Cx<'_> {
+    pub(crate) fn refuse_bind(&mut self, bind: &Bind, condition: Condition) {
+        let frame =
+            wire::Bound { exchange: bind.exchange, condition: condition.name().to_owned(), ..Default::default() };
+        self.frame(&bind.link, Frame::Bound(frame));
+    }
+
+    pub(crate) fn refuse_resume(&mut self, resume: &Resume, h: Option<u32>) {
+        let frame = wire::Resumed {
+            exchange: resume.exchange,
+            condition: Condition::ItemNotFound.name().to_owned(),
+            h: h.unwrap_or_default(),
+            has_h: h.is_some(),
+            previd: resume.previd.clone(),
+            ..Default::default()
+        };
+        self.frame(&resume.link, Frame::Resumed(frame));
+    }
+}
+
+impl Stream {
+    pub(crate) fn new(id: Origin, link: Link) -> Self {
+        Self {
+            id,
+            link: Some(link),
+            generation: 1,
+            deadline_ms: 0,
+            managed: false,
+            resume: false,
+            max_s: 0,
+            in_base: 0,
+            out_base: 0,
+            inbound: Inbound::default(),
+            outbound: Outbound::default(),
+            position: 0,
+            open_iqs: std::collections::VecDeque::new(),
+        }
+    }
+
+    /// What a client's count modulo 2^32 stands for; none: it counts what it was never given.
+    pub(crate) fn absolute(&self, h: u32) -> Option<u64> {
+        let acked = self.outbound.acked - self.out_base;
+        let ahead = h.wrapping_sub(acked as u32);
+        let n = self.outbound.acked + u64::from(ahead);
+        (n <= self.outbound.n).then_some(n)
+    }
+}

@@ -1,0 +1,290 @@
+//! The numbers of one client's stream: what came in and is finished, what went out and is acknowledged.
+//!
+//! Inbound, `h` is the end of the contiguous run of finished stanzas. Outbound, the mailbox holds what the client has
+//! not acknowledged, or, without stream management, what was not yet written to its socket and somebody waits for.
+
+use std::collections::VecDeque;
+
+use features::account::Origin;
+use xmpp::jid::Jid;
+use xmpp::stanza::{Kind, Stanza, Type};
+
+use crate::edges::Link;
+
+/// A stream and its numbers.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) id: Origin,
+    /// The edge that has it; none: it hibernates.
+    pub(crate) link: Option<Link>,
+    pub(crate) generation: u64,
+    /// When it hibernates: the end of it, in unix milliseconds.
+    pub(crate) deadline_ms: u64,
+    pub(crate) managed: bool,
+    pub(crate) resume: bool,
+    pub(crate) max_s: u32,
+    pub(crate) in_base: u64,
+    pub(crate) out_base: u64,
+    pub(crate) inbound: Inbound,
+    pub(crate) outbound: Outbound,
+    /// Archive id up to which it was decided what this session gets.
+    pub(crate) position: u64,
+    /// IQ requests to others that wait for their answer.
+    pub(crate) open_iqs: VecDeque<OpenIq>,
+}
+
+/// What the client sent.
+#[derive(Debug, Default)]
+pub(crate) struct Inbound {
+    /// All up to here are finished.
+    pub(crate) h: u64,
+    /// The highest number that was accepted.
+    pub(crate) seen: u64,
+    /// `h + 1 ..= seen`, whether finished or not.
+    pub(crate) open: VecDeque<Open>,
+    /// Finished above `h` under an owner before this one, as the edge said.
+    pub(crate) above: Vec<u64>,
+}
+
+/// A stanza of the client that is accepted and perhaps not finished.
+#[derive(Debug)]
+pub(crate) struct Open {
+    /// Parts that must finish: its handling, its own archive entry, its addressee.
+    pub(crate) parts: u16,
+    pub(crate) since_ms: u64,
+    pub(crate) head: Head,
+}
+
+/// What an error answer to a stanza is made from.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    pub(crate) kind: Kind,
+    pub(crate) ty: Type,
+    pub(crate) to: Option<Jid>,
+    pub(crate) id: Option<Box<str>>,
+}
+
+/// What goes to the client.
+#[derive(Debug, Default)]
+pub(crate) struct Outbound {
+    /// The last number given.
+    pub(crate) n: u64,
+    /// The edge has it.
+    pub(crate) kept: u64,
+    /// The client has it.
+    pub(crate) acked: u64,
+    pub(crate) mailbox: VecDeque<Mail>,
+    pub(crate) bytes: usize,
+}
+
+/// Something given to the client.
+#[derive(Debug)]
+pub(crate) struct Mail {
+    pub(crate) n: u64,
+    pub(crate) archive_id: u64,
+    pub(crate) settles: bool,
+    /// Key of what waits for it to be kept, plus one; 0: nothing.
+    pub(crate) held: u32,
+    pub(crate) uid: Option<store::Uid>,
+    pub(crate) stanza: Option<Stanza>,
+}
+
+/// An IQ request of the client to somebody else.
+#[derive(Debug)]
+pub(crate) struct OpenIq {
+    pub(crate) to: Jid,
+    pub(crate) id: Box<str>,
+    pub(crate) deadline_ms: u64,
+}
+
+/// What an arriving number means.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Arrived {
+    /// Process it.
+    New,
+    /// Finished or in progress: nothing to do but to say so.
+    Known,
+}
+
+impl Head {
+    pub(crate) fn of(stanza: &Stanza) -> Self {
+        Self { kind: stanza.kind, ty: stanza.ty, to: stanza.to.clone(), id: stanza.id.clone() }
+    }
+
+    /// The stanza without its payload, as it was sent by `from`.
+    pub(crate) fn stanza(&self, from: &Jid) -> Stanza {
+        let mut stanza = Stanza::new(self.kind, self.ty);
+        stanza.from = Some(from.clone());
+        stanza.to.clone_from(&self.to);
+        stanza.id.clone_from(&self.id);
+        stanza
+    }
+}
+
+impl Inbound {
+    /// A stanza with number `n` has come.
+    pub(crate) fn arrive(&mut self, n: u64, stanza: &Stanza, now_ms: u64) -> Arrived {
+        if n <= self.seen {
+            return Arrived::Known;
+        }
+        self.seen = n;
+        let known = self.above.contains(&n);
+        self.open.push_back(Open { parts: u16::from(!known), since_ms: now_ms, head: Head::of(stanza) });
+        if !known {
+            return Arrived::New;
+        }
+        self.advance();
+        Arrived::Known
+    }
+
+    /// One more part of `n` has to finish.
+    pub(crate) fn more(&mut self, n: u64) {
+        if let Some(open) = self.open_mut(n) {
+            open.parts += 1;
+        }
+    }
+
+    /// A part of `n` is finished. Answers whether that changed what the edge has to be told.
+    pub(crate) fn finish(&mut self, n: u64) -> bool {
+        let Some(open) = self.open_mut(n) else { return false };
+        if open.parts == 0 {
+            return false;
+        }
+        open.parts -= 1;
+        if open.parts > 0 {
+            return false;
+        }
+        self.advance();
+        true
+    }
+
+    /// What an error answer to `n` is made from, if `n` is not finished.
+    pub(crate) fn head(&mut self, n: u64) -> Option<Head> {
+        self.open_mut(n).filter(|open| open.parts > 0).map(|open| open.head.clone())
+    }
+
+    /// Ends whatever `n` still waits for.
+    pub(crate) fn abandon(&mut self, n: u64) -> bool {
+        match self.open_mut(n) {
+            Some(open) if open.parts > 0 => {
+                open.parts = 0;
+                self.advance();
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Numbers that have waited since before `ms`.
+    pub(crate) fn older_than(&self, ms: u64) -> Vec<u64> {
+        let numbers = self.h + 1..;
+        numbers.zip(&self.open).take_while(|(_, o)| o.since_ms < ms).filter(|(_, o)| o.parts > 0).map(|(n, _)| n).collect()
+    }
+
+    /// Finished above `h`.
+    pub(crate) fn finished_above(&self) -> impl Iterator<Item = u64> {
+        (self.h + 1..).zip(&self.open).filter(|(_, open)| open.parts == 0).map(|(n, _)| n)
+    }
+
+    /// How many are not finished.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.open.len()
+    }
+
+    fn open_mut(&mut self, n: u64) -> Option<&mut Open> {
+        let at = n.checked_sub(self.h + 1)?;
+        self.open.get_mut(usize::try_from(at).ok()?)
+    }
+
+    fn advance(&mut self) {
+        while self.open.front().is_some_and(|open| open.parts == 0) {
+            self.open.pop_front();
+            self.h += 1;
+        }
+        if self.open.is_empty() && self.open.capacity() > 64 {
+            self.open = VecDeque::new();
+        }
+    }
+}
+
+impl Outbound {
+    /// Forgets mail up to `n` and gives it back.
+    pub(crate) fn take_until(&mut self, n: u64) -> Vec<Mail> {
+        let mut taken = Vec::new();
+        while self.mailbox.front().is_some_and(|mail| mail.n <= n) {
+            if let Some(mail) = self.mailbox.pop_front() {
+                self.bytes = self.bytes.saturating_sub(mail.bytes());
+                taken.push(mail);
+            }
+        }
+        if self.mailbox.is_empty() && self.mailbox.capacity() > 64 {
+            self.mailbox = VecDeque::new();
+        }
+        taken
+    }
+
+    pub(crate) fn put(&mut self, mail: Mail) {
+        self.bytes += mail.bytes();
+        self.mailbox.push_back(mail);
+    }
+}
+
+impl Mail {
+    fn bytes(&self) -> usize {
+        64 + self.stanza.as_ref().map_or(0, |stanza| stanza.payload.bytes().len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stanza() -> Stanza {
+        Stanza::new(Kind::Message, Type::Chat)
+    }
+
+    #[test]
+    fn h_is_the_end_of_the_contiguous_run() {
+        let mut inbound = Inbound::default();
+        for n in 1..=3 {
+            assert_eq!(inbound.arrive(n, &stanza(), 0), Arrived::New);
+        }
+        assert!(inbound.finish(2));
+        assert_eq!((inbound.h, inbound.finished_above().count()), (0, 1));
+        inbound.finish(1);
+        assert_eq!(inbound.h, 2);
+        inbound.more(3);
+        assert!(!inbound.finish(3), "one part is left");
+        assert!(inbound.finish(3));
+        assert_eq!(inbound.h, 3);
+    }
+
+    #[test]
+    fn a_second_copy_joins_the_first() {
+        let mut inbound = Inbound::default();
+        inbound.arrive(1, &stanza(), 0);
+        assert_eq!(inbound.arrive(1, &stanza(), 0), Arrived::Known);
+        inbound.finish(1);
+        assert_eq!(inbound.arrive(1, &stanza(), 0), Arrived::Known);
+        assert_eq!(inbound.h, 1);
+    }
+
+    #[test]
+    fn what_was_finished_above_h_is_counted_and_not_done_again() {
+        let mut inbound = Inbound { h: 4, seen: 4, above: vec![6], ..Inbound::default() };
+        assert_eq!(inbound.arrive(5, &stanza(), 0), Arrived::New);
+        assert_eq!(inbound.arrive(6, &stanza(), 0), Arrived::Known);
+        inbound.finish(5);
+        assert_eq!(inbound.h, 6);
+    }
+
+    #[test]
+    fn an_abandoned_stanza_moves_h() {
+        let mut inbound = Inbound::default();
+        inbound.arrive(1, &stanza(), 5);
+        inbound.arrive(2, &stanza(), 50);
+        assert_eq!(inbound.older_than(10), vec![1]);
+        assert!(inbound.abandon(1));
+        assert_eq!(inbound.h, 1);
+    }
+}

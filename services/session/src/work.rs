@@ -1,0 +1,106 @@
+//! What can happen to a shard. Everything that happens comes as work through its inbox, in order.
+
+use features::account::Origin;
+use features::context::After;
+use proto::session as wire;
+use store::{Cursor, Row, Uid};
+use xmpp::jid::Jid;
+use xmpp::stanza::{Stanza, StanzaError};
+
+use crate::edges::Link;
+use crate::router_link::RouterLink;
+
+/// Something that happened.
+pub(crate) enum Work {
+    /// For a stream: a frame of its edge.
+    Stream(Origin, Link, FromEdge),
+    /// A login asks for a session.
+    Bind(Bind),
+    /// A login asks for the session it had.
+    Resume(Resume),
+    /// A stanza for an account of this shard.
+    Inbound(Box<Inbound>),
+    /// A part of a client's stanza is finished.
+    Finished(Origin, u64, Option<StanzaError>),
+    /// An account was read from the store; none: there is no such account, an error: the store does not answer.
+    Loaded(usize, Box<Loaded>),
+    /// What a lane waited for is there.
+    Continued(usize, Result<After, StanzaError>),
+    /// Rows that somebody waits for were read.
+    Read(usize, Result<Vec<Row>, store::Error>),
+    /// Rows are durable, or could not be written.
+    Stored(Vec<(usize, u64)>, bool),
+    /// An edge is gone: its streams hibernate.
+    LinkLost(Link),
+    /// End the sessions of an account with a stream error; with `removed`, forget it.
+    EndAll(Jid, &'static str, bool),
+    /// Gathering is over.
+    Gathered,
+    /// Time has passed.
+    Tick,
+}
+
+/// What an edge says of one of its streams.
+pub(crate) enum FromEdge {
+    Item { generation: u64, n: u64, stanza: Stanza },
+    Kept(u64),
+    Acked(u64),
+    Enable(wire::Enable),
+    Csi(bool),
+    Attach(Box<wire::Attach>),
+    Ended { generation: u64, why: wire::ended::Why },
+}
+
+/// Asks for a session.
+pub(crate) struct Bind {
+    pub(crate) link: Link,
+    pub(crate) exchange: u64,
+    pub(crate) jid: Jid,
+    pub(crate) resource: String,
+}
+
+/// Asks for the session of an earlier connection.
+pub(crate) struct Resume {
+    pub(crate) link: Link,
+    pub(crate) exchange: u64,
+    pub(crate) stream: Origin,
+    pub(crate) jid: Jid,
+    pub(crate) previd: String,
+    pub(crate) h: u32,
+}
+
+/// A stanza on its way to a local account.
+pub(crate) struct Inbound {
+    pub(crate) uid: Uid,
+    pub(crate) finish: Finish,
+    pub(crate) must: bool,
+    /// The addressee, of whom the stanza's `to` may be one of many.
+    pub(crate) to: Jid,
+    pub(crate) stanza: Stanza,
+}
+
+/// Who waits to hear that a stanza is finished, or why it is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Finish {
+    /// Nobody.
+    Nobody,
+    /// A local client's stanza.
+    Client(Origin, u64),
+    /// An item of another owner: the link it came by, its number there and which of its addressees.
+    Remote(RouterLink, u64, u32),
+}
+
+/// An account as it is stored.
+pub(crate) struct Loaded {
+    pub(crate) account: Result<Option<Stored>, store::Error>,
+}
+
+/// What is read of an account.
+pub(crate) struct Stored {
+    pub(crate) roster: store::Roster,
+    pub(crate) blocked: Vec<Jid>,
+    pub(crate) last_id: u64,
+    pub(crate) cursor: Cursor,
+    /// Newest rows, ascending: their uids may come again.
+    pub(crate) tail: Vec<Row>,
+}
