@@ -8,7 +8,6 @@ mod payload;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use self::payload::Children;
 pub use self::{
     error::{Condition, ErrorKind, StanzaError},
     kind::{ContentNs, Flags, Kind, Type},

@@ -8,15 +8,13 @@ use crate::{
     xml::{Element, Name, XmlError},
 };
 
-pub(crate) type Children = SmallVec<[Child; 4]>;
-
 /// The bytes between a stanza's tags, and the index of its top-level children.
 ///
 /// Children of the content namespace have [`ns::CLIENT`] in the index and no `xmlns` in the bytes.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Payload {
     bytes: Bytes,
-    children: Children,
+    children: Vec<Child>,
 }
 
 /// A top-level child: what it is called and where it is.
@@ -41,9 +39,8 @@ impl Child {
 
 impl Payload {
     /// From one of our own processes. Ranges outside of the bytes are dropped from the index.
-    pub fn from_parts(bytes: Bytes, children: Vec<Child>) -> Payload {
+    pub fn from_parts(bytes: Bytes, mut children: Vec<Child>) -> Payload {
         let mut end = 0;
-        let mut children = Children::from_vec(children);
         children.retain(|child| {
             let good = end <= child.start && child.start <= child.end && child.end as usize <= bytes.len();
             end = if good { child.end } else { end };
@@ -52,7 +49,7 @@ impl Payload {
         Payload { bytes, children }
     }
 
-    pub(crate) fn from_index(bytes: Bytes, children: Children) -> Payload {
+    pub(crate) fn from_index(bytes: Bytes, children: Vec<Child>) -> Payload {
         Payload { bytes, children }
     }
 
@@ -99,7 +96,7 @@ impl Payload {
             return;
         }
         let mut out = Vec::with_capacity(self.bytes.len());
-        let mut children = Children::new();
+        let mut children = Vec::new();
         let mut from = 0;
         for (mut child, keep) in std::mem::take(&mut self.children).into_iter().zip(keeps) {
             let (start, end) = (child.start as usize, child.end as usize);

@@ -6,31 +6,19 @@ use super::XmlError;
 pub(crate) const NAME_START: u8 = 1;
 /// May stand in a name.
 pub(crate) const NAME: u8 = 2;
-/// May stand in an attribute's value without further thought, unless it is the quote.
-pub(crate) const VALUE: u8 = 4;
-/// May stand in text without further thought.
-pub(crate) const TEXT: u8 = 8;
 /// Space, tab, line feed, carriage return.
-pub(crate) const SPACE: u8 = 16;
+pub(crate) const SPACE: u8 = 4;
 
-/// Bytes beyond ASCII are in every class and make their token take the slow check.
-pub(crate) static CLASS: [u8; 256] = {
+/// Bytes beyond ASCII are in both classes of names and make their token take the slow check.
+static CLASS: [u8; 256] = {
     let mut class = [0; 256];
     let mut at = 0;
     while at < 256 {
-        let byte = at as u8;
-        class[at] = match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'_' => NAME_START | NAME | VALUE | TEXT,
-            b'0'..=b'9' | b'-' | b'.' => NAME | VALUE | TEXT,
-            b' ' | b'\t' | b'\n' | b'\r' => SPACE | VALUE | TEXT,
-            b'<' | b'&' | b'\'' | b'"' | b']' => match byte {
-                b']' => VALUE,
-                b'\'' | b'"' => TEXT,
-                _ => 0,
-            },
-            0..=0x1F => 0,
-            0x80..=0xFF => NAME_START | NAME | VALUE | TEXT,
-            _ => VALUE | TEXT,
+        class[at] = match at as u8 {
+            b'A'..=b'Z' | b'a'..=b'z' | b'_' | 0x80.. => NAME_START | NAME,
+            b'0'..=b'9' | b'-' | b'.' => NAME,
+            b' ' | b'\t' | b'\n' | b'\r' => SPACE,
+            _ => 0,
         };
         at += 1;
     }
@@ -39,6 +27,54 @@ pub(crate) static CLASS: [u8; 256] = {
 
 pub(crate) fn is(byte: u8, class: u8) -> bool {
     CLASS[usize::from(byte)] & class != 0
+}
+
+/// Skips what needs no thought: printable ASCII but for `stops`. Eight bytes are compared at once.
+#[inline]
+pub(crate) fn skip_plain(buffer: &[u8], mut at: usize, stops: [u8; 3]) -> usize {
+    const ONES: u64 = u64::MAX / 0xFF;
+    const HIGHS: u64 = ONES * 0x80;
+    while let Some(block) = buffer.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let block = u64::from_le_bytes(*block);
+        // The lowest byte marked is a true one: a borrow can only mark bytes above it.
+        let mut marked = block | block.wrapping_sub(ONES * 0x20);
+        for stop in stops {
+            let other = block ^ (ONES * u64::from(stop));
+            marked |= other.wrapping_sub(ONES) & !other;
+        }
+        marked &= HIGHS;
+        if marked != 0 {
+            return at + marked.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    while buffer.get(at).is_some_and(|byte| matches!(byte, 0x20..0x80) && !stops.contains(byte)) {
+        at += 1;
+    }
+    at
+}
+
+/// As [`skip_plain`] for text, which can be long: whole blocks, written so that the compiler compares them at once.
+pub(crate) fn skip_plain_blocks(buffer: &[u8], mut at: usize) -> usize {
+    while let Some(block) = buffer.get(at..).and_then(|rest| rest.first_chunk::<32>()) {
+        let special = block.iter().fold(0, |special, &byte| {
+            special
+                | u8::from(byte < b' ')
+                | u8::from(byte >= 0x80)
+                | u8::from(byte == b'<')
+                | u8::from(byte == b'&')
+                | u8::from(byte == b']')
+        });
+        if special != 0 {
+            break;
+        }
+        at += 32;
+    }
+    at
+}
+
+pub(crate) fn skip_beyond_ascii(buffer: &[u8], at: usize) -> usize {
+    at + buffer[at..].iter().take_while(|byte| **byte >= 0x80).count()
 }
 
 /// Checks a token that holds bytes beyond ASCII: UTF-8, and none of the two noncharacters XML excludes (§2.2).

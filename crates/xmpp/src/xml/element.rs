@@ -249,7 +249,7 @@ impl Sink for Tree {
                 b"" => Name::NONE,
                 _ => scope.resolve(prefix).ok_or(XmlError::NotWellFormed("prefix not bound"))?,
             };
-            let value = resolved(attribute.value(buffer), true)?.into();
+            let value = attribute.resolved(buffer)?.into();
             element.attributes.push(Attribute { ns, name: Name::from_bytes(name), value });
         }
         self.open.push(element);

@@ -9,11 +9,11 @@ use super::{
     check::Sink,
     scope::{Binding, Scope},
     tag::{Attribute, Tag},
-    text::{resolved, write_attribute},
+    text::write_attribute,
 };
 use crate::{
     jid::Jid,
-    stanza::{Child, Children, ContentNs, Flags, Kind, Payload, Stanza, Type},
+    stanza::{Child, ContentNs, Flags, Kind, Payload, Stanza, Type},
 };
 
 /// Collects a stanza while its element is checked.
@@ -24,7 +24,7 @@ pub(crate) struct Entry {
     stanza: Option<Stanza>,
     /// Where the start tag ends. All ranges of children count from here.
     payload_start: u32,
-    children: Children,
+    children: Vec<Child>,
     /// What makes the payload self-contained.
     edits: SmallVec<[Edit; 2]>,
     /// Where a declaration can be added to the child that is open.
@@ -54,7 +54,7 @@ impl Entry {
             content: content.as_str().into(),
             stanza: None,
             payload_start: 0,
-            children: Children::new(),
+            children: Vec::new(),
             edits: SmallVec::new(),
             insert_at: 0,
             foreign_default: None,
@@ -160,7 +160,7 @@ fn start_tag(kind: Kind, buffer: &[u8], attributes: &[Attribute]) -> Result<Stan
     let mut stanza = Stanza::new(kind, Type::default_of(kind));
     let mut typed = false;
     for attribute in attributes {
-        let value = || resolved(attribute.value(buffer), true);
+        let value = || attribute.resolved(buffer);
         match attribute.name(buffer) {
             b"to" => stanza.to = address(&value()?, &mut stanza.flags, Flags::BAD_TO),
             b"from" => stanza.from = address(&value()?, &mut stanza.flags, Flags::BAD_FROM),
@@ -213,7 +213,7 @@ fn declaration(binding: &Binding) -> Vec<u8> {
 }
 
 /// Moves the children's ranges to where the edits put them.
-fn shift(children: &mut Children, edits: &[Edit], payload_start: u32, scope: &Scope) {
+fn shift(children: &mut [Child], edits: &[Edit], payload_start: u32, scope: &Scope) {
     let mut growth = 0;
     let mut edits = edits.iter().peekable();
     for child in children {

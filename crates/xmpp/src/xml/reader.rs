@@ -8,7 +8,6 @@ use super::{
     entry::Entry,
     scope::{Binding, Scope},
     tag::{self, Attribute, Attributes, Seek, Tag},
-    text::resolved,
 };
 use crate::{
     ns,
@@ -292,7 +291,7 @@ fn open_stream(
             }
             _ => continue,
         };
-        *field = Some(resolved(attribute.value(buffer), true)?.into());
+        *field = Some(attribute.resolved(buffer)?.into());
     }
     super::scope::check_unique(buffer, attributes, &scope, prefixed)?;
     match scope.resolve(tag.prefix(buffer)) {

@@ -3,11 +3,14 @@
 //! Every function takes the buffer and the offset at which the token begins, and answers `None` when the buffer ends
 //! before the token does. Then [`Seek`] finds the end without looking twice at any byte.
 
+use std::borrow::Cow;
+
 use smallvec::SmallVec;
 
 use super::{
     XmlError,
-    chars::{self, NAME, NAME_START, SPACE, TEXT, VALUE, is},
+    chars::{self, NAME, NAME_START, SPACE, is},
+    text,
 };
 
 /// Where the parts of an attribute are in the buffer.
@@ -21,6 +24,8 @@ pub(crate) struct Attribute {
     pub(crate) name_end: u32,
     pub(crate) value: u32,
     pub(crate) value_end: u32,
+    /// The value means what is written: it has neither references nor white space to normalise.
+    pub(crate) plain: bool,
 }
 
 impl Attribute {
@@ -37,10 +42,26 @@ impl Attribute {
         &buffer[start as usize..self.name_end as usize]
     }
 
+    /// What the value means.
+    pub(crate) fn resolved<'a>(&self, buffer: &'a [u8]) -> Result<Cow<'a, str>, XmlError> {
+        if self.plain {
+            let text = std::str::from_utf8(self.value(buffer));
+            return text.map(Cow::Borrowed).map_err(|_| XmlError::NotWellFormed("not utf-8"));
+        }
+        text::resolved(self.value(buffer), true)
+    }
+
     /// As written: references are not resolved.
     pub(crate) fn value<'a>(&self, buffer: &'a [u8]) -> &'a [u8] {
         &buffer[self.value as usize..self.value_end as usize]
     }
+}
+
+/// What was met in a tag and asks for more work.
+#[derive(Debug, Clone, Copy, Default)]
+struct Seen {
+    beyond_ascii: bool,
+    to_resolve: bool,
 }
 
 pub(crate) type Attributes = SmallVec<[Attribute; 8]>;
@@ -81,8 +102,8 @@ pub(crate) fn start_tag(
     attributes_max: usize,
 ) -> Result<Option<Tag>, XmlError> {
     attributes.clear();
-    let mut beyond_ascii = 0;
-    let Some((name_end, colon)) = name(buffer, start + 1, &mut beyond_ascii)? else { return Ok(None) };
+    let mut seen = Seen::default();
+    let Some((name_end, colon)) = name(buffer, start + 1, &mut seen)? else { return Ok(None) };
     let mut at = name_end;
     let (end, empty) = loop {
         let cut = at;
@@ -97,7 +118,7 @@ pub(crate) fn start_tag(
             },
             Some(_) if at == cut => return Err(UNEXPECTED),
             Some(_) => {
-                let Some(attribute) = attribute(buffer, cut, at, &mut beyond_ascii)? else { return Ok(None) };
+                let Some(attribute) = attribute(buffer, cut, at, &mut seen)? else { return Ok(None) };
                 if attributes.len() == attributes_max {
                     return Err(XmlError::Limit("attributes_max"));
                 }
@@ -108,7 +129,7 @@ pub(crate) fn start_tag(
     };
     let tag =
         Tag { start: start as u32, colon: colon as u32, name_end: name_end as u32, end: end as u32, empty };
-    if beyond_ascii & 0x80 != 0 {
+    if seen.beyond_ascii {
         chars::check_beyond_ascii(&buffer[start..end])?;
         chars::check_name(tag.name(buffer))?;
         attributes.iter().try_for_each(|attribute| chars::check_name(attribute.name(buffer)))?;
@@ -120,9 +141,9 @@ fn attribute(
     buffer: &[u8],
     cut: usize,
     start: usize,
-    beyond_ascii: &mut u8,
+    seen: &mut Seen,
 ) -> Result<Option<Attribute>, XmlError> {
-    let Some((name_end, colon)) = name(buffer, start, beyond_ascii)? else { return Ok(None) };
+    let Some((name_end, colon)) = name(buffer, start, seen)? else { return Ok(None) };
     let mut at = name_end;
     if buffer.get(at) != Some(&b'=') {
         at = skip_space(buffer, at);
@@ -141,7 +162,8 @@ fn attribute(
         }
     };
     let value = at + 1;
-    let Some(value_end) = value_end(buffer, value, quote, beyond_ascii)? else { return Ok(None) };
+    seen.to_resolve = false;
+    let Some(value_end) = value_end(buffer, value, quote, seen)? else { return Ok(None) };
     Ok(Some(Attribute {
         cut: cut as u32,
         name: start as u32,
@@ -149,30 +171,32 @@ fn attribute(
         name_end: name_end as u32,
         value: value as u32,
         value_end: value_end as u32,
+        plain: !seen.to_resolve,
     }))
 }
 
 /// Offset of the quote that ends the value beginning at `at`.
-fn value_end(
-    buffer: &[u8],
-    mut at: usize,
-    quote: u8,
-    beyond_ascii: &mut u8,
-) -> Result<Option<usize>, XmlError> {
+fn value_end(buffer: &[u8], mut at: usize, quote: u8, seen: &mut Seen) -> Result<Option<usize>, XmlError> {
     loop {
+        at = chars::skip_plain(buffer, at, [quote, b'<', b'&']);
         let Some(&byte) = buffer.get(at) else { return Ok(None) };
-        if is(byte, VALUE) {
-            *beyond_ascii |= byte;
-            at += 1;
-            continue;
-        }
         match byte {
+            _ if byte == quote => return Ok(Some(at)),
+            0x80.. => {
+                seen.beyond_ascii = true;
+                at = chars::skip_beyond_ascii(buffer, at);
+            }
             b'&' => match chars::reference(&buffer[at..])? {
-                Some((_, length)) => at += length,
+                Some((_, length)) => {
+                    seen.to_resolve = true;
+                    at += length;
+                }
                 None => return Ok(None),
             },
-            _ if byte == quote => return Ok(Some(at)),
-            b'"' | b'\'' => at += 1,
+            b'\t' | b'\n' | b'\r' => {
+                seen.to_resolve = true;
+                at += 1;
+            }
             b'<' => return Err(XmlError::NotWellFormed("less-than sign in an attribute")),
             _ => return Err(XmlError::NotWellFormed("character not allowed in xml")),
         }
@@ -180,14 +204,14 @@ fn value_end(
 }
 
 /// End of the name at `at` and offset of its colon (0: none). Names within names of other alphabets are checked later.
-fn name(buffer: &[u8], start: usize, beyond_ascii: &mut u8) -> Result<Option<(usize, usize)>, XmlError> {
+fn name(buffer: &[u8], start: usize, seen: &mut Seen) -> Result<Option<(usize, usize)>, XmlError> {
     const WRONG: XmlError = XmlError::NotWellFormed("character not allowed in a name");
     let (mut at, mut colon, mut wanted) = (start, 0, NAME_START);
     loop {
         let Some(&byte) = buffer.get(at) else { return Ok(None) };
         if is(byte, wanted) {
             wanted = NAME;
-            *beyond_ascii |= byte;
+            seen.beyond_ascii |= byte >= 0x80;
         } else if byte == b':' && wanted == NAME && colon == 0 {
             // Namespaces in XML §4: one colon, a name on either side.
             colon = at;
@@ -210,49 +234,30 @@ fn skip_space(buffer: &[u8], mut at: usize) -> usize {
 
 /// Checks the text at `start` and answers the offset of the `<` that ends it.
 pub(crate) fn text(buffer: &[u8], start: usize) -> Result<Option<usize>, XmlError> {
-    let (mut at, mut beyond_ascii) = (start, 0);
+    let (mut at, mut beyond_ascii) = (start, false);
     loop {
-        at = skip_plain(buffer, at);
+        at = chars::skip_plain_blocks(buffer, at);
+        at = chars::skip_plain(buffer, at, [b'<', b'&', b']']);
         let Some(&byte) = buffer.get(at) else { return Ok(None) };
-        if is(byte, TEXT) {
-            beyond_ascii |= byte;
-            at += 1;
-            continue;
-        }
         match byte {
             b'<' => break,
+            0x80.. => {
+                beyond_ascii = true;
+                at = chars::skip_beyond_ascii(buffer, at);
+            }
             b'&' => match chars::reference(&buffer[at..])? {
                 Some((_, length)) => at += length,
                 None => return Ok(None),
             },
             b']' if buffer[at..].starts_with(b"]]>") => return Err(XmlError::NotWellFormed("]]> in text")),
-            b']' => at += 1,
+            b']' | b'\t' | b'\n' | b'\r' => at += 1,
             _ => return Err(XmlError::NotWellFormed("character not allowed in xml")),
         }
     }
-    if beyond_ascii & 0x80 != 0 {
+    if beyond_ascii {
         chars::check_beyond_ascii(&buffer[start..at])?;
     }
     Ok(Some(at))
-}
-
-/// Skips whole blocks of bytes that need no thought; written so that the compiler compares a block at once.
-fn skip_plain(buffer: &[u8], mut at: usize) -> usize {
-    while let Some(block) = buffer.get(at..).and_then(|rest| rest.first_chunk::<16>()) {
-        let mut special = 0;
-        for &byte in block {
-            special |= u8::from(byte < b' ')
-                | u8::from(byte >= 0x80)
-                | u8::from(byte == b'<')
-                | u8::from(byte == b'&')
-                | u8::from(byte == b']');
-        }
-        if special != 0 {
-            break;
-        }
-        at += 16;
-    }
-    at
 }
 
 const CDATA: &[u8] = b"<![CDATA[";
