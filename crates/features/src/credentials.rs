@@ -36,11 +36,14 @@ pub async fn create(ports: &Ports, account: &Jid, password: &str, now_ms: u64) -
 /// Gives an account another password.
 ///
 /// # Errors
-/// There is no such account, or the password cannot be one.
+/// There is no such account, it has no keys because it is for one session only (XEP-0175), or the password cannot be one.
 pub async fn change(ports: &Ports, account: &Jid, password: &str) -> Result<(), StanzaError> {
     let keys = ports.passwords.keys(password).await.ok_or(Condition::NotAcceptable)?;
     let record =
         ports.store.accounts.load(account).await.map_err(iq::stored)?.ok_or(Condition::ItemNotFound)?;
+    if record.keys.is_empty() {
+        return Err(Condition::NotAllowed.into());
+    }
     ports.store.accounts.replace(account, Account { keys: encode(&keys), ..record }).await.map_err(iq::stored)
 }
 

@@ -128,10 +128,7 @@ impl Stage {
             Next::Go => "go".into(),
             Next::Refuse(error) => format!("error {}", error.condition.name()),
             Next::Later(_) => "later".into(),
-            Next::Done => match self.outputs.is_empty() {
-                true => "done".into(),
-                false => payload(&self.take().remove(0).1),
-            },
+            Next::Done => self.take().first().map_or_else(|| "done".into(), |(_, stanza)| payload(stanza)),
         }
     }
 

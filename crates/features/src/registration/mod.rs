@@ -8,7 +8,7 @@ use xmpp::xml::Element;
 use crate::about::{About, At, Spec};
 use crate::account::Account;
 use crate::chain::Feature;
-use crate::context::{Context, Next, Output, after};
+use crate::context::{Context, Next, after};
 use crate::credentials;
 use crate::data_form::{FieldType, Form, Submission};
 use crate::host::Host;
@@ -119,19 +119,17 @@ impl Registration {
 
     /// §3.2: with all that is kept of it; then its sessions end.
     fn remove(&self, cx: &Context<'_>) -> Next {
-        let (store, account) = (self.ports.store.clone(), cx.account.jid.clone());
+        let (ports, account) = (self.ports.clone(), cx.account.jid.clone());
         Next::later(async move {
-            store.remove_account(&account).await.map_err(iq::stored)?;
+            ports.store.remove_account(&account).await.map_err(iq::stored)?;
             tracing::info!(%account, "account removed by its owner");
+            // The sessions end behind this answer: they are closed in the account's lane.
+            ports.directory.end(&account, "not-authorized", true).await;
             after(|cx, stanza| {
                 iq::done(cx, stanza);
                 for presence in farewell(cx.account) {
                     cx.send(presence);
                 }
-                let streams: Vec<_> = cx.account.sessions.iter().map(|session| session.stream).collect();
-                let ends =
-                    streams.into_iter().map(|stream| Output::End { stream, condition: "not-authorized" });
-                cx.outputs.extend(ends);
                 Next::Done
             })
         })

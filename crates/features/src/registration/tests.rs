@@ -106,8 +106,8 @@ fn she_goes_and_says_farewell() {
     let next = stage.meet(&*room, At::Account, Some(chamber), &mut stanza(&iq("set", "<remove/>")));
     assert!(matches!(next, Next::Done));
     assert_eq!(wait(stage.ports.store.accounts.load(&stage.account.jid)).unwrap(), None);
-    let last = stage.outputs.last().unwrap();
-    assert!(matches!(last, Output::End { stream, condition: "not-authorized" } if *stream == chamber));
+    let ended = stage.directory.ended.lock().unwrap().clone();
+    assert_eq!(ended, [(stage.account.jid.clone(), "not-authorized", true)]);
     let said: Vec<_> = stage.take().into_iter().map(|(to, stanza)| (to, stanza.ty)).collect();
     let said: Vec<_> = said.iter().map(|(to, ty)| (to.as_str(), *ty)).collect();
     assert_eq!(
@@ -119,4 +119,13 @@ fn she_goes_and_says_farewell() {
             ("romeo@montague.example", Type::Unsubscribed),
         ]
     );
+}
+
+#[test]
+fn a_guest_of_one_session_gets_no_password() {
+    let mut stage = Stage::new();
+    wait(stage.ports.store.accounts.create(&stage.account.jid, store::Account::default())).unwrap();
+    let chamber = Some(stage.bind("chamber"));
+    let room = stage.room(Registration::build);
+    assert_eq!(stage.ask(&*room, At::Host, chamber, &login("juliet", "R0m30")), "error not-allowed");
 }
