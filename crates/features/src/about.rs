@@ -41,7 +41,8 @@ pub enum At {
     Host,
     /// A session's own presence to nobody in particular: initial, changed or unavailable.
     Presence,
-    /// A stanza on its way to one session (`cx.session`), before it is numbered.
+    /// A stanza on its way to one session (`cx.session`), before it is numbered; what is output for that session goes
+    /// before it.
     Deliver,
     /// A session has come (`Bound`) …
     Bound,

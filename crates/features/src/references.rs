@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use xmpp::ns;
 use xmpp::xml::write_text;
 
 use crate::about::{About, Spec};
@@ -23,12 +24,29 @@ static ELSEWHERE: &[About] = &[
             Spec { xep: 0, version: "RFC 7395", note: "" },
             Spec { xep: 0, version: "RFC 7590", note: "" },
             Spec { xep: 156, version: "1.4.0", note: "" },
+            Spec { xep: 175, version: "1.2", note: "" },
             Spec { xep: 170, version: "1.0", note: "" },
             Spec { xep: 198, version: "1.6.3", note: "" },
             Spec { xep: 368, version: "1.1.0", note: "" },
             Spec { xep: 440, version: "1.0.0", note: "" },
         ],
         host_disco: &[],
+        account_disco: &[],
+        at: &[],
+    },
+    About {
+        name: "routing",
+        doc: "Decides which sessions get a stanza.",
+        specs: &[Spec { xep: 0, version: "RFC 6121 §8", note: "" }],
+        host_disco: &[],
+        account_disco: &[],
+        at: &[],
+    },
+    About {
+        name: "offline",
+        doc: "Keeps messages for accounts that are not there.",
+        specs: &[Spec { xep: 160, version: "1.0.1", note: "" }],
+        host_disco: &[ns::OFFLINE_FEATURE],
         account_disco: &[],
         at: &[],
     },
@@ -169,6 +187,7 @@ fn title(spec: &Spec) -> &'static str {
         (157, _) => "Contact Addresses for XMPP Services",
         (160, _) => "Best Practices for Handling Offline Messages",
         (170, _) => "Recommended Order of Stream Feature Negotiation",
+        (175, _) => "Best Practices for Use of SASL ANONYMOUS",
         (191, _) => "Blocking Command",
         (198, _) => "Stream Management",
         (199, _) => "XMPP Ping",

@@ -20,7 +20,10 @@ use eligible::{Direction, eligible};
 pub static ABOUT: About = About {
     name: "carbons",
     doc: "Copies messages to a user's other clients.",
-    specs: &[Spec { xep: 280, version: "1.0.1", note: "errors are not copied" }],
+    specs: &[
+        Spec { xep: 280, version: "1.0.1", note: "errors are not copied" },
+        Spec { xep: 297, version: "1.0", note: "" },
+    ],
     host_disco: &[ns::CARBONS],
     account_disco: &[ns::CARBONS],
     at: &[At::Account, At::Received],

@@ -3,8 +3,6 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
-use xmpp::ns;
-use xmpp::xml::Element;
 
 use super::info::{Identity, Info};
 use crate::host::Host;
@@ -12,14 +10,9 @@ use crate::host::Host;
 /// Names this software (§5.1).
 pub const NODE: &str = "urn:throng:server";
 
-/// The `ver` of a domain: changes when what it answers does.
+/// The `ver` of a domain: SHA-1 of what it answers, in base64, so that it changes when that does.
 pub fn of(host: &Host) -> String {
     ver(&Info::of_host(host))
-}
-
-/// `<c/>` for the stream features (§6.3).
-pub fn element(host: &Host) -> Element {
-    Element::new(ns::CAPS, "c").attr("hash", "sha-1").attr("node", NODE).attr("ver", of(host))
 }
 
 /// §5.1, for one identity without a language.
@@ -30,7 +23,9 @@ pub(super) fn ver(info: &Info) -> String {
         text.push_str(part);
         text.push('<');
     };
-    info.features.iter().for_each(|feature| add(feature));
+    for feature in &info.features {
+        add(feature);
+    }
     let mut forms = info.read_forms();
     forms.sort_by(|one, other| one.form_type().cmp(&other.form_type()));
     for form in &forms {
@@ -41,7 +36,9 @@ pub(super) fn ver(info: &Info) -> String {
             add(var);
             let mut values = values.to_vec();
             values.sort_unstable();
-            values.iter().for_each(|value| add(value));
+            for value in &values {
+                add(value);
+            }
         }
     }
     STANDARD.encode(Sha1::digest(text.as_bytes()))
@@ -49,6 +46,8 @@ pub(super) fn ver(info: &Info) -> String {
 
 #[cfg(test)]
 mod tests {
+    use xmpp::ns;
+
     use super::*;
     use crate::data_form::Form;
     use crate::testing::Stage;

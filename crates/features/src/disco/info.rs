@@ -5,9 +5,9 @@ use xmpp::xml::Element;
 
 use super::contacts;
 use crate::about::About;
-use crate::chain::ORDER;
 use crate::data_form::{Form, Submission};
 use crate::host::Host;
+use crate::references;
 
 /// Identities, features and forms of an entity.
 #[derive(Clone, Debug)]
@@ -68,7 +68,7 @@ impl Info {
 }
 
 fn features(of: impl Fn(&'static About) -> &'static [&'static str]) -> Vec<&'static str> {
-    let mut features: Vec<_> = ORDER.iter().flat_map(|(about, _)| of(about)).copied().collect();
+    let mut features: Vec<_> = references::about().into_iter().flat_map(of).copied().collect();
     features.sort_unstable();
     features.dedup();
     features
