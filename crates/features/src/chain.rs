@@ -96,3 +96,40 @@ impl Chain {
         (phase.len(), Next::Go)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Stage, jid, stanza};
+
+    #[test]
+    fn nobody_meets_what_comes_from_who_is_blocked() {
+        let mut stage = Stage::new();
+        stage.account.blocked = vec![jid("tybalt@capulet.example")];
+        let chain = Chain::new(&stage.ports);
+        let mut letter = stanza("<message from='tybalt@capulet.example/x' to='juliet@capulet.example'/>");
+        for (at, session) in [(At::Received, None), (At::Account, None)] {
+            let (step, next) = chain.run(at, 0, &mut stage.context(session), &mut letter);
+            assert!(matches!((step, next), (1, Next::Refuse(_))), "{at:?}");
+        }
+    }
+
+    #[test]
+    fn a_question_that_no_room_knows_is_left_to_the_owner() {
+        let mut stage = Stage::new();
+        let chamber = stage.bind("chamber");
+        let chain = Chain::new(&stage.ports);
+        for at in [At::Account, At::Host, At::Sent, At::Received] {
+            for ty in ["get", "set", "result", "error"] {
+                let mut iq = stanza(&format!(
+                    "<iq id='1' type='{ty}' from='romeo@montague.example/x'><query xmlns='urn:example:unknown'/></iq>"
+                ));
+                for session in [Some(chamber), None] {
+                    let (_, next) = chain.run(at, 0, &mut stage.context(session), &mut iq);
+                    assert!(matches!(next, Next::Go), "{at:?} {ty}");
+                }
+            }
+        }
+        assert!(stage.outputs.is_empty());
+    }
+}

@@ -168,7 +168,7 @@ mod tests {
         let mut stage = Stage::new();
         let chamber = Some(stage.bind("chamber"));
         let room = stage.room(PrivateStorage::build);
-        let all: String = (0..ELEMENTS_MAX).map(|at| format!("<a xmlns='urn:{at}'/>")).collect();
+        let all = (0..ELEMENTS_MAX).fold(String::new(), |all, at| all + &format!("<a xmlns='urn:{at}'/>"));
         assert_eq!(stage.ask(&*room, At::Account, chamber, &iq("set", &all)), "");
         let more = iq("set", "<a xmlns='urn:more'/>");
         assert_eq!(stage.ask(&*room, At::Account, chamber, &more), "error resource-constraint");

@@ -27,7 +27,7 @@ pub(crate) const BYTES_MAX: usize = 192 * 1024;
 /// See [`Vcard`].
 pub(crate) static ABOUT: About = About {
     name: "vcard",
-    doc: "Keeps vCards, and tells contacts when the photo in one changes.",
+    doc: "Keeps vCards, and tells in presence which photo is in one.",
     specs: &[Spec { xep: 54, version: "1.3.0", note: "" }, Spec { xep: 153, version: "1.1.1", note: "" }],
     host_disco: &[ns::VCARD],
     account_disco: &[ns::VCARD],

@@ -203,7 +203,7 @@ impl Office {
             } else {
                 self.ports.store.accounts.last_activity(account).await?.map(|activity| activity.at_ms)
             };
-            times.push(at_ms.map_or_else(|| "never".to_owned(), |at_ms| datetime::write(at_ms)));
+            times.push(at_ms.map_or_else(|| "never".to_owned(), datetime::write));
         }
         let form = Form::telling(ns::ADMIN).tell_typed("accountjids", FieldType::JidMulti, texts(&accounts));
         Ok(with_form(form.tell_typed("lastlogin", FieldType::TextMulti, times)))
