@@ -32,7 +32,10 @@ impl Hashes {
     }
 
     /// Does work that hashes when it is its turn; none: it did not end.
-    pub(crate) async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
         let _turn = self.turns.acquire().await.ok()?;
         tokio::task::spawn_blocking(work).await.ok()
     }

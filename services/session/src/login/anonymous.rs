@@ -69,7 +69,8 @@ mod tests {
         for _ in 0..PAGE + 3 {
             left.push(create(&store, DOMAIN, 1).await.unwrap());
         }
-        let people = ["anonymous-coward", "juliet", "a"].map(|node| Jid::new(Some(node), DOMAIN, None).unwrap());
+        let people =
+            ["anonymous-coward", "juliet", "a"].map(|node| Jid::new(Some(node), DOMAIN, None).unwrap());
         for person in &people {
             let record = Account { keys: Bytes::from_static(b"keys"), ..Account::default() };
             store.accounts.create(person, record).await.unwrap();

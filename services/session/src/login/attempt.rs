@@ -8,7 +8,8 @@ use proto::session as wire;
 use store::Account;
 use xmpp::jid::Jid;
 use xmpp::sasl::{
-    self, Binding, BindingKind, Condition, Credentials, Decoy, Exchange, Hash, Identity, Mechanism, Step, Terms,
+    self, Binding, BindingKind, Condition, Credentials, Decoy, Exchange, Hash, Identity, Mechanism, Step,
+    Terms,
 };
 use zeroize::Zeroize;
 
@@ -71,7 +72,8 @@ impl Attempt {
             Mechanism::Anonymous => host.anonymous,
             Mechanism::Scram { .. } => true,
         };
-        let offered = start.offered.iter().filter_map(|name| Mechanism::parse(name)).filter(allowed).collect();
+        let offered =
+            start.offered.iter().filter_map(|name| Mechanism::parse(name)).filter(allowed).collect();
         let binding = |binding: wire::Binding| {
             Some(Binding { kind: BindingKind::parse(&binding.r#type)?, bytes: binding.data.to_vec() })
         };
@@ -105,7 +107,9 @@ impl Attempt {
             step => Ok((self, step)),
         };
         let done = match next {
-            Ok((attempt, Step::Challenge(challenge))) => return (Some(attempt), Outcome::Challenge(challenge)),
+            Ok((attempt, Step::Challenge(challenge))) => {
+                return (Some(attempt), Outcome::Challenge(challenge));
+            }
             Ok((attempt, Step::Success { identity, data })) => {
                 attempt.admit(owner, identity).await.map(|account| Outcome::Success(account, data))
             }
@@ -147,7 +151,9 @@ impl Attempt {
     /// Who has proved who it is may come in, unless its account may not be used.
     async fn admit(&self, owner: &Owner, identity: Identity) -> Result<Jid, Refusal> {
         match identity {
-            Identity::Account(_) if self.disabled => Err(failed(owner, self.address, Condition::AccountDisabled)),
+            Identity::Account(_) if self.disabled => {
+                Err(failed(owner, self.address, Condition::AccountDisabled))
+            }
             Identity::Account(account) => Ok(account),
             Identity::Anonymous => {
                 let now_ms = owner.clock.now_ms();

@@ -22,7 +22,8 @@ pub(super) async fn answer(owner: &Arc<Owner>, frame: wire::Register) -> Option<
     let asks = stanza.ty == Type::Set && host.registration;
     if asks && !owner.limits.registrations.spend(Address::parse(&frame.address), now_ms) {
         tracing::info!(address = frame.address, "too many registrations from an address");
-        let error = StanzaError::from(Condition::ResourceConstraint).with_text("too many registrations, try again later");
+        let error = StanzaError::from(Condition::ResourceConstraint)
+            .with_text("too many registrations, try again later");
         return Some(refuse(&stanza, error));
     }
     let ports = Ports {
