@@ -13,6 +13,8 @@ pub struct Host {
     pub contacts: Vec<(String, String)>,
     /// Whether accounts may be made in band (XEP-0077).
     pub registration: bool,
+    /// Whether anybody may log in as nobody in particular, for one session (XEP-0175).
+    pub anonymous: bool,
     /// Whether messages are archived for both sides; else kept only until delivered.
     pub archive: bool,
     /// Largest stanza taken from a client, in bytes (XEP-0478).
