@@ -96,9 +96,10 @@ impl Machine {
         Event::StartTls
     }
 
-    /// The transport is protected now; the client begins a new stream.
+    /// The transport is protected now, after [`Event::StartTls`] or before the first byte; the client begins a new stream.
     pub fn secure(&mut self, security: Security) {
-        if self.wait.as_deref() == Some(&Wait::Tls)
+        let untouched = self.wait.is_none() && self.host.is_none() && self.phase == Phase::Header;
+        if (untouched || self.wait.as_deref() == Some(&Wait::Tls))
             && let Some(opening) = &mut self.opening
         {
             opening.security = Some(security);

@@ -118,6 +118,9 @@ impl Machine {
         self.counts.acked = self.counts.given;
         self.asked = None;
         self.asked_at = self.counts.given;
+        if self.phase != Phase::Session {
+            return;
+        }
         write_enabled(out, resume);
         if r {
             self.answer(out);
@@ -158,6 +161,11 @@ impl Machine {
             write(&mut out.bytes);
             out.end();
         }
+    }
+
+    /// Counts the stanza with this number as given though nobody is there to take it: who resumes the stream gets it.
+    pub fn withhold(&mut self, n: u64) {
+        self.counts.given = self.counts.given.max(n);
     }
 
     /// After a batch of deliveries: asks the client what it has, if it was given something and isn't asked already.

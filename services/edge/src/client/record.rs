@@ -1,0 +1,245 @@
+//! What an edge remembers of a bound stream so that its owner may die: what the client sent and the owner isn't
+//! finished with, what the owner gave and the client doesn't have, and the owner's own state, unread.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use node::Outbox;
+use proto::{
+    delivery::{Item, Stanza, Uid},
+    session::{Above, Attach, Deliver, EdgeFrame, OpenIq, State, edge_frame::Kind},
+};
+use xmpp::stream::Counts;
+
+/// Requests to others that a stream may have open; older ones are forgotten first.
+const OPEN_IQS_MAX: usize = 64;
+/// Archive ids that a stream may have settled since its cursor moved; older ones are forgotten first and repeat at worst.
+const SETTLED_MAX: usize = 1024;
+/// How long the answer to an IQ is waited for.
+const OPEN_IQ_MS: u64 = 300_000;
+
+/// A bound stream, whether its client is there or not.
+pub(crate) struct Record {
+    /// 16 bytes: origin of its uids.
+    pub(crate) id: Bytes,
+    pub(crate) generation: u64,
+    /// Where frames for its owner go; none while the link is down.
+    pub(crate) outbox: Option<Outbox<EdgeFrame>>,
+    pub(crate) resume: bool,
+    pub(crate) max_s: u32,
+    pub(crate) address: Box<str>,
+    unfinished: VecDeque<Item>,
+    unfinished_bytes: usize,
+    mailbox: VecDeque<Deliver>,
+    state: Bytes,
+    cursor: u64,
+    position: u64,
+    above: Vec<Above>,
+    settled: VecDeque<u64>,
+    open_iqs: Vec<OpenIq>,
+    /// The last number that the owner was told is kept.
+    kept: u64,
+}
+
+impl Record {
+    pub(crate) fn new(
+        id: Bytes,
+        generation: u64,
+        outbox: Option<Outbox<EdgeFrame>>,
+        address: Box<str>,
+    ) -> Self {
+        Self {
+            // A slice of a message would hold the whole message.
+            id: Bytes::copy_from_slice(&id),
+            generation,
+            outbox,
+            resume: false,
+            max_s: 0,
+            address,
+            unfinished: VecDeque::new(),
+            unfinished_bytes: 0,
+            mailbox: VecDeque::new(),
+            state: Bytes::new(),
+            cursor: 0,
+            position: 0,
+            above: Vec::new(),
+            settled: VecDeque::new(),
+            open_iqs: Vec::new(),
+            kept: 0,
+        }
+    }
+
+    /// Sends to the owner; while it can't be reached nothing is lost, as [`Record::attach`] says it all again.
+    pub(crate) fn send(&mut self, frames: &mut Vec<EdgeFrame>) {
+        if self.outbox.as_ref().is_some_and(|outbox| !outbox.send_all(frames)) {
+            self.outbox = None;
+        }
+        frames.clear();
+    }
+
+    // --- in ---
+
+    /// A stanza of the client's, its `n`th.
+    pub(crate) fn item(&mut self, n: u64, stanza: Stanza, now_ms: u64) -> EdgeFrame {
+        self.track(&stanza, now_ms);
+        let item = Item {
+            uid: Some(Uid { origin: self.id.clone(), n, k: 0 }),
+            generation: self.generation,
+            sent_at: now_ms,
+            stanza: Some(stanza),
+            ..Item::default()
+        };
+        self.unfinished_bytes += size(&item);
+        self.unfinished.push_back(item.clone());
+        frame(Kind::Item(item))
+    }
+
+    /// What the owner isn't finished with: items and their bytes.
+    pub(crate) fn unfinished(&self) -> (usize, usize) {
+        (self.unfinished.len(), self.unfinished_bytes)
+    }
+
+    /// The owner is finished with everything up to `h` and with some above it.
+    pub(crate) fn handled(&mut self, h: u64, above: Vec<Above>) {
+        while self.unfinished.front().is_some_and(|item| number(item) <= h) {
+            if let Some(item) = self.unfinished.pop_front() {
+                self.unfinished_bytes -= size(&item);
+            }
+        }
+        if self.unfinished.is_empty() {
+            self.unfinished = VecDeque::new();
+        }
+        self.above = above;
+    }
+
+    fn track(&mut self, stanza: &Stanza, now_ms: u64) {
+        let request = stanza.kind == xmpp::stanza::Kind::Iq as u32
+            && (stanza.r#type == xmpp::stanza::Type::Get as u32
+                || stanza.r#type == xmpp::stanza::Type::Set as u32);
+        if request && !stanza.to.is_empty() {
+            self.open_iqs.retain(|open| open.deadline > now_ms);
+            if self.open_iqs.len() == OPEN_IQS_MAX {
+                self.open_iqs.remove(0);
+            }
+            let (to, id) = (stanza.to.clone(), stanza.id.clone());
+            self.open_iqs.push(OpenIq { to, id, deadline: now_ms + OPEN_IQ_MS });
+        }
+    }
+
+    // --- out ---
+
+    /// The owner gives a stanza. It is kept when `keep` says so.
+    pub(crate) fn give(&mut self, deliver: &Deliver, keep: bool) {
+        if deliver.position != 0 {
+            self.position = deliver.position;
+        }
+        if let Some(stanza) = &deliver.stanza
+            && !self.open_iqs.is_empty()
+            && stanza.kind == xmpp::stanza::Kind::Iq as u32
+            && stanza.r#type >= xmpp::stanza::Type::Result as u32
+        {
+            self.open_iqs.retain(|open| open.id != stanza.id || open.to != stanza.from);
+        }
+        if keep {
+            let mut deliver = deliver.clone();
+            if let Some(stanza) = &mut deliver.stanza {
+                stanza.payload = Bytes::copy_from_slice(&stanza.payload);
+            }
+            deliver.stream = self.id.clone();
+            self.mailbox.push_back(deliver);
+        }
+    }
+
+    /// Stanzas in the mailbox.
+    pub(crate) fn mailbox(&self) -> usize {
+        self.mailbox.len()
+    }
+
+    /// The client has everything up to `n`.
+    pub(crate) fn acked(&mut self, n: u64) {
+        while self.mailbox.front().is_some_and(|deliver| deliver.out_n <= n) {
+            if let Some(deliver) = self.mailbox.pop_front()
+                && deliver.settles
+                && deliver.archive_id > self.cursor
+            {
+                if self.settled.len() == SETTLED_MAX {
+                    self.settled.pop_front();
+                }
+                self.settled.push_back(deliver.archive_id);
+            }
+        }
+        if self.mailbox.is_empty() {
+            self.mailbox = VecDeque::new();
+        }
+    }
+
+    /// Whether the owner has to be told that `n` is kept, once.
+    pub(crate) fn keeps(&mut self, n: u64) -> bool {
+        let news = n > self.kept;
+        self.kept = self.kept.max(n);
+        news
+    }
+
+    /// The owner's state, for the next owner.
+    pub(crate) fn remember(&mut self, state: &State) {
+        self.state = Bytes::copy_from_slice(&state.blob);
+        self.cursor = self.cursor.max(state.cursor);
+        self.settled.retain(|id| *id > self.cursor);
+    }
+
+    /// What a resumed stream begins with.
+    pub(crate) fn resume(&mut self, state: &[u8], position: u64, max_s: u32) {
+        self.state = Bytes::copy_from_slice(state);
+        self.position = position;
+        self.resume = true;
+        self.max_s = max_s;
+    }
+
+    /// Everything, for an owner that has nothing or lost the link: the stream, then its unfinished items.
+    pub(crate) fn attach(
+        &self,
+        jid: &str,
+        counts: &Counts,
+        managed: bool,
+        lost: bool,
+        frames: &mut Vec<EdgeFrame>,
+    ) {
+        frames.push(frame(Kind::Attach(Attach {
+            stream: self.id.clone(),
+            generation: self.generation,
+            jid: jid.to_owned(),
+            state: self.state.clone(),
+            position: self.position,
+            h: counts.handled,
+            above: self.above.clone(),
+            open_iq: self.open_iqs.clone(),
+            settled: self.settled.iter().copied().collect(),
+            mailbox: self.mailbox.iter().cloned().collect(),
+            out_n: counts.given,
+            acked: counts.acked,
+            managed,
+            resume: self.resume,
+            max_s: self.max_s,
+            in_base: counts.in_base,
+            out_base: counts.out_base,
+            cursor: self.cursor,
+            address: self.address.to_string(),
+            lost,
+            last: false,
+        })));
+        let finished = |item: &&Item| !self.above.iter().any(|above| above.n == number(item));
+        frames.extend(self.unfinished.iter().filter(finished).map(|item| frame(Kind::Item(item.clone()))));
+    }
+}
+
+pub(crate) fn frame(kind: Kind) -> EdgeFrame {
+    EdgeFrame { kind: Some(kind) }
+}
+
+fn number(item: &Item) -> u64 {
+    item.uid.as_ref().map_or(0, |uid| uid.n)
+}
+
+fn size(item: &Item) -> usize {
+    item.stanza.as_ref().map_or(0, |stanza| stanza.payload.len()) + 256
+}

@@ -1,0 +1,185 @@
+//! What all connections of an edge share.
+
+use std::{
+    net::{IpAddr, Ipv6Addr},
+    sync::{Arc, Weak},
+    time::Instant,
+};
+
+use arc_swap::ArcSwapOption;
+use hashbrown::HashMap;
+use node::shutdown::Drain;
+use parking_lot::Mutex;
+use xmpp::stream::{Host, Settings};
+
+use crate::{
+    Error,
+    client::Client,
+    config::{Config, Listener},
+    link::{self, Link},
+    metrics,
+    tls::Tls,
+    wheel::Wheel,
+};
+
+/// An edge.
+pub(crate) struct Hub {
+    pub(crate) config: Config,
+    pub(crate) tls: Option<Tls>,
+    pub(crate) wheel: Wheel<Client>,
+    pub(crate) links: Vec<Arc<Link>>,
+    pub(crate) incarnation: u64,
+    /// Connections, by the address of their state.
+    pub(crate) clients: Mutex<HashMap<usize, Weak<Client>>>,
+    /// By domain; none until an owner has said what there is.
+    hosts: ArcSwapOption<HashMap<Box<str>, Arc<Host>>>,
+    /// Clients that opened a stream before that.
+    early: Mutex<Vec<Weak<Client>>>,
+    settings: Mutex<HashMap<Listener, Arc<Settings>>>,
+    places: Arc<Mutex<Places>>,
+    drain: Drain,
+}
+
+#[derive(Default)]
+struct Places {
+    taken: usize,
+    by_address: HashMap<IpAddr, u32>,
+}
+
+/// A connection's place within the limits; free when dropped.
+pub(crate) struct Place {
+    places: Arc<Mutex<Places>>,
+    address: IpAddr,
+}
+
+/// What is known of a domain.
+pub(crate) enum Found {
+    Host(Arc<Host>),
+    Unknown,
+    /// The client is nudged when it is known.
+    Later,
+}
+
+impl Hub {
+    pub(crate) fn new(config: Config, tls: Option<Tls>, links: Vec<Arc<Link>>, drain: Drain) -> Self {
+        Self {
+            config,
+            tls,
+            wheel: Wheel::new(Instant::now()),
+            links,
+            incarnation: link::incarnation(),
+            clients: Mutex::default(),
+            hosts: ArcSwapOption::empty(),
+            early: Mutex::default(),
+            settings: Mutex::default(),
+            places: Arc::default(),
+            drain,
+        }
+    }
+
+    pub(crate) fn settings(&self, listener: Listener, make: impl FnOnce() -> Settings) -> Arc<Settings> {
+        Arc::clone(self.settings.lock().entry(listener).or_insert_with(|| Arc::new(make())))
+    }
+
+    /// The owner of a new exchange: the first that can be reached. It names the account's own if that is another.
+    pub(crate) fn link(&self) -> Option<Arc<Link>> {
+        self.links.iter().find(|link| link.outbox().is_some()).cloned()
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.drain.has_begun()
+    }
+
+    /// Reads the certificates again.
+    pub(crate) fn reload(&self) -> Result<(), Error> {
+        self.tls.as_ref().map_or(Ok(()), |tls| tls.reload(&self.config))
+    }
+
+    // --- hosts ---
+
+    /// What an owner says of its hosts; all owners say the same.
+    pub(crate) fn welcome(&self, hosts: Vec<proto::session::Host>) {
+        let nonzero = |bytes: u32| (bytes > 0).then_some(bytes);
+        let hosts = hosts.into_iter().map(|host| {
+            let domain: Box<str> = host.domain.into();
+            let caps = (!host.caps_ver.is_empty()).then(|| (host.caps_node.into(), host.caps_ver.into()));
+            let host = Host {
+                domain: domain.clone(),
+                register: host.register,
+                anonymous: host.anonymous,
+                caps,
+                stanza_bytes_max: nonzero(host.stanza_bytes_max),
+            };
+            (domain, Arc::new(host))
+        });
+        self.hosts.store(Some(Arc::new(hosts.collect())));
+        let early = std::mem::take(&mut *self.early.lock());
+        early.iter().filter_map(Weak::upgrade).for_each(|client| client.nudge());
+    }
+
+    pub(crate) fn host(&self, domain: &str, client: &Arc<Client>) -> Found {
+        if let Some(hosts) = &*self.hosts.load() {
+            return hosts.get(domain).cloned().map_or(Found::Unknown, Found::Host);
+        }
+        self.early.lock().push(Arc::downgrade(client));
+        // They may have come while this client was put down.
+        match &*self.hosts.load() {
+            Some(hosts) => hosts.get(domain).cloned().map_or(Found::Unknown, Found::Host),
+            None => Found::Later,
+        }
+    }
+
+    // --- places ---
+
+    /// A place for a connection from there, if there is one.
+    pub(crate) fn place(&self, address: IpAddr) -> Option<Place> {
+        let limits = &self.config.limits;
+        let address = address.to_canonical();
+        let mut places = self.places.lock();
+        if places.taken >= limits.connections_max {
+            metrics::REFUSED.inc();
+            return None;
+        }
+        if !address.is_loopback() {
+            let count = places.by_address.entry(network(address)).or_insert(0);
+            if *count >= limits.connections_per_address_max {
+                metrics::REFUSED.inc();
+                return None;
+            }
+            *count += 1;
+        }
+        places.taken += 1;
+        metrics::ACCEPTED.inc();
+        metrics::CONNECTIONS.inc();
+        Some(Place { places: Arc::clone(&self.places), address })
+    }
+}
+
+impl Place {
+    pub(crate) fn address(&self) -> IpAddr {
+        self.address
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        metrics::CONNECTIONS.dec();
+        let mut places = self.places.lock();
+        places.taken -= 1;
+        let network = network(self.address);
+        if let Some(count) = places.by_address.get_mut(&network) {
+            *count -= 1;
+            if *count == 0 {
+                places.by_address.remove(&network);
+            }
+        }
+    }
+}
+
+/// What one user can easily have: an IPv4 address, or a /64.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+    }
+}
