@@ -1,4 +1,5 @@
-//! What an append costs: rows a second that are synced, and the processor's time for each, by the number of writers.
+//! What an append costs: rows a second that are synced, and the processor's time for each, by the number of writers; and
+//! how long reads of what was just written take.
 //!
 //! `cargo bench -p store --bench append` in a directory of the disk that is meant (`TMPDIR`).
 
@@ -19,7 +20,7 @@ const STANZA: &[u8] = &[b'x'; 320];
 const TICKS_PER_SECOND: f64 = 100.0;
 
 fn main() {
-    println!("writers    rows/s   µs CPU/row   ms/append (mean)");
+    println!("writers    rows/s   µs CPU/row   ms/append | µs/row read   µs/last id   µs/page of 50");
     for writers in [1, 16, 256, 2048] {
         let directory = tempfile::tempdir().expect("a directory to write to");
         let store = disk::open(directory.path()).expect("a store");
@@ -28,7 +29,11 @@ fn main() {
         let rows = runtime.block_on(run(&store, writers, start));
         let (cpu, wall) = (cpu_seconds() - cpu, start.elapsed().as_secs_f64());
         let (per_second, micros) = (rows as f64 / wall, cpu * 1e6 / rows as f64);
-        println!("{writers:>7} {per_second:>9.0} {micros:>12.2} {:>12.2}", 1e3 * writers as f64 / per_second);
+        let [row, last, page] = runtime.block_on(reads(&store, writers));
+        let wait = 1e3 * writers as f64 / per_second;
+        println!(
+            "{writers:>7} {per_second:>9.0} {micros:>12.2} {wait:>11.2} | {row:>11.2} {last:>12.2} {page:>15.2}"
+        );
     }
 }
 
@@ -64,6 +69,25 @@ async fn write(store: Store, at: usize, start: Instant) -> u64 {
         store.archive.append(vec![row]).await.expect("a row written");
     }
     id
+}
+
+/// The microseconds that a row, a last id and the newest page take to read, of one archive after the other.
+async fn reads(store: &Store, writers: usize) -> [f64; 3] {
+    const ROUNDS: u32 = 4000;
+    let archives: Vec<Jid> = (0..writers).map(|at| jid(&format!("user{at}@capulet.example"))).collect();
+    let mut spent = [Duration::ZERO; 3];
+    for archive in archives.iter().cycle().take(ROUNDS as usize) {
+        let start = Instant::now();
+        store.archive.row(archive, 1).await.expect("a read").expect("a row");
+        let row = Instant::now();
+        store.archive.last_id(archive).await.expect("a read");
+        let last = Instant::now();
+        store.archive.before(archive, u64::MAX, 50).await.expect("a read");
+        spent[0] += row - start;
+        spent[1] += last - row;
+        spent[2] += last.elapsed();
+    }
+    spent.map(|spent| spent.as_secs_f64() * 1e6 / f64::from(ROUNDS))
 }
 
 fn jid(text: &str) -> Jid {
