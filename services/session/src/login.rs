@@ -87,13 +87,13 @@ impl Logins {
     pub(crate) fn register(self: &Arc<Self>, owner: &Arc<Owner>, link: &Link, frame: wire::Register) {
         let exchange = frame.exchange;
         if !self.open(exchange, owner.clock.now_ms()) {
-            return link.send_one(register::reply(exchange, register::busy(frame)));
+            return link.send_one(register::reply(exchange, register::busy(&frame).as_ref()));
         }
         let (logins, owner, link) = (Arc::clone(self), Arc::clone(owner), link.clone());
         tokio::spawn(async move {
             let answer = register::answer(&owner, frame).await;
             if logins.gone(exchange) {
-                link.send_one(register::reply(exchange, answer));
+                link.send_one(register::reply(exchange, answer.as_ref()));
             }
         });
     }
@@ -160,7 +160,14 @@ impl Logins {
         self.exchanges.lock().get(&exchange).is_some_and(|exchange| !exchange.is_stale(now_ms))
     }
 
-    fn spawn(self: &Arc<Self>, owner: &Arc<Owner>, link: &Link, exchange: u64, attempt: Box<Attempt>, data: Bytes) {
+    fn spawn(
+        self: &Arc<Self>,
+        owner: &Arc<Owner>,
+        link: &Link,
+        exchange: u64,
+        attempt: Box<Attempt>,
+        data: Bytes,
+    ) {
         let (logins, owner, link) = (Arc::clone(self), Arc::clone(owner), link.clone());
         tokio::spawn(async move {
             let wanted = {

@@ -128,7 +128,7 @@ impl Attempt {
         hash: Hash,
         wanted: impl FnOnce() -> bool + Send + 'static,
     ) -> Result<(Box<Self>, Step), Refusal> {
-        let record = owner.store.accounts.load(account).await.map_err(stored)?;
+        let record = owner.store.accounts.load(account).await.map_err(|error| stored(&error))?;
         self.disabled = record.as_ref().is_some_and(|record| record.disabled);
         let found = record.map(|record| credentials(account, &record, hash)).transpose()?.flatten();
         let decoy = Decoy::new(&owner.secret, owner.passwords.rounds());
@@ -139,7 +139,10 @@ impl Attempt {
         let hashing = Arc::clone(owner);
         let work = move || {
             // It may have waited long for its turn.
-            if !wanted() || hashing.limits.failures.is_spent(self.address, hashing.clock.now_ms()) {
+            if !wanted() {
+                return Err(Condition::TemporaryAuthFailure.into());
+            }
+            if hashing.limits.failures.is_spent(self.address, hashing.clock.now_ms()) {
                 return Err(SPENT);
             }
             let step = self.exchange.credentials(found, &decoy);
@@ -160,7 +163,9 @@ impl Attempt {
                 if !owner.limits.anonymous.spend(self.address, now_ms) {
                     return Err(SPENT);
                 }
-                anonymous::create(&owner.store, self.host.domain.domain(), now_ms).await.map_err(stored)
+                anonymous::create(&owner.store, self.host.domain.domain(), now_ms)
+                    .await
+                    .map_err(|error| stored(&error))
             }
         }
     }
@@ -177,13 +182,11 @@ fn credentials(account: &Jid, record: &Account, hash: Hash) -> Result<Option<Cre
     if anonymous::is_anonymous(record) {
         return Ok(None);
     }
-    match keys::decode(&record.keys) {
-        Some(keys) => Ok(Some(keys.of(hash).clone())),
-        None => {
-            tracing::error!(%account, "the keys of an account cannot be read, nobody can log in to it");
-            Err(Condition::TemporaryAuthFailure.into())
-        }
-    }
+    let Some(keys) = keys::decode(&record.keys) else {
+        tracing::error!(%account, "the keys of an account cannot be read, nobody can log in to it");
+        return Err(Condition::TemporaryAuthFailure.into());
+    };
+    Ok(Some(keys.of(hash).clone()))
 }
 
 /// Counts what the client has done wrong.
@@ -196,7 +199,7 @@ fn failed(owner: &Owner, address: Address, condition: Condition) -> Refusal {
     condition.into()
 }
 
-fn stored(error: store::Error) -> Refusal {
+fn stored(error: &store::Error) -> Refusal {
     tracing::warn!(%error, "a login could not be checked");
     Condition::TemporaryAuthFailure.into()
 }

@@ -35,12 +35,12 @@ pub(super) async fn answer(owner: &Arc<Owner>, frame: wire::Register) -> Option<
 }
 
 /// What a client is answered when too many are at it.
-pub(super) fn busy(frame: wire::Register) -> Option<Stanza> {
-    read(&frame).map(|stanza| refuse(&stanza, Condition::ResourceConstraint))
+pub(super) fn busy(frame: &wire::Register) -> Option<Stanza> {
+    read(frame).map(|stanza| refuse(&stanza, Condition::ResourceConstraint))
 }
 
-pub(super) fn reply(exchange: u64, answer: Option<Stanza>) -> Frame {
-    Frame::Register(wire::RegisterReply { exchange, stanza: answer.as_ref().map(carry::pack) })
+pub(super) fn reply(exchange: u64, answer: Option<&Stanza>) -> Frame {
+    Frame::Register(wire::RegisterReply { exchange, stanza: answer.map(carry::pack) })
 }
 
 fn read(frame: &wire::Register) -> Option<Stanza> {
