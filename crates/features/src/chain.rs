@@ -41,12 +41,13 @@ pub static ORDER: &[Room] = &[
     (&ping::ABOUT, Some(ping::Ping::build)),
     (&version::ABOUT, Some(version::Version::build)),
     (&time::ABOUT, Some(time::Time::build)),
-    (&last_activity::ABOUT, Some(last_activity::LastActivity::build)),
     (&private_storage::ABOUT, Some(private_storage::PrivateStorage::build)),
     (&registration::ABOUT, Some(registration::Registration::build)),
     (&roster::ABOUT, Some(roster::Rosters::build)),
     // Behind all that changes presence or stops it: what comes here is kept, broadcast, and the last word on subscriptions.
     (&presence::ABOUT, Some(presence::Presence::build)),
+    // Behind presence: contacts see a session leave before that is written down.
+    (&last_activity::ABOUT, Some(last_activity::LastActivity::build)),
     // Hook in nowhere: parts of other rooms, of the stream or of the account's owner.
     (&disco::contacts::ABOUT, None),
     (&delay::ABOUT, None),

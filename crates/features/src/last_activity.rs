@@ -64,10 +64,14 @@ impl LastActivity {
         let activity = Activity { at_ms: cx.now_ms, status };
         let (accounts, account) = (self.accounts.clone(), cx.account.jid.clone());
         Next::later(async move {
-            // The session may have ended because the account is gone: then nothing is written of it.
-            let exists = accounts.load(&account).await.map_err(iq::stored)?.is_some();
-            if exists {
-                accounts.set_last_activity(&account, activity).await.map_err(iq::stored)?;
+            // The session may have ended because the account is gone: then nothing is written of it. A store that fails
+            // does not keep a session from ending.
+            let written = match accounts.load(&account).await {
+                Ok(Some(_)) => accounts.set_last_activity(&account, activity).await,
+                other => other.map(|_| ()),
+            };
+            if let Err(error) = written {
+                tracing::warn!(%error, %account, "last activity could not be stored");
             }
             after(|_, _| Next::Go)
         })

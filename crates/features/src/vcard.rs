@@ -92,11 +92,19 @@ impl Vcard {
         }
         let (documents, account) = (self.documents.clone(), cx.account.jid.clone());
         Next::later(async move {
-            let document = documents.read(&account, ns::VCARD, "").await.map_err(iq::stored)?;
-            let hash: Box<str> = document.map(|document| split(&document).0.into()).unwrap_or_default();
+            let hash = match documents.read(&account, ns::VCARD, "").await {
+                Ok(document) => {
+                    Some(document.map_or_else(Box::default, |document| split(&document).0.into()))
+                }
+                // A presence without a hash is better than none; the next one asks again.
+                Err(error) => {
+                    tracing::warn!(%error, %account, "the hash of a photo could not be read");
+                    None
+                }
+            };
             after(move |cx, stanza| {
-                push(stanza, &hash);
-                cx.account.photo = Some(hash);
+                push(stanza, hash.as_deref().unwrap_or_default());
+                cx.account.photo = hash;
                 Next::Go
             })
         })
@@ -155,6 +163,8 @@ fn photo_hash(vcard: &Element) -> String {
 
 #[cfg(test)]
 mod tests {
+    use xmpp::jid::Jid;
+
     use super::*;
     use crate::testing::{Stage, payload, stanza};
 
@@ -223,5 +233,46 @@ mod tests {
         let room = stage.room(Vcard::build);
         let large = format!("<vCard xmlns='vcard-temp'><DESC>{}</DESC></vCard>", "x".repeat(BYTES_MAX));
         assert_eq!(stage.ask(&*room, At::Account, chamber, &set(&large)), "error policy-violation");
+    }
+
+    #[test]
+    fn a_presence_passes_though_the_store_fails() {
+        let mut stage = Stage::new();
+        stage.ports.store.documents = Arc::new(Failing);
+        let chamber = Some(stage.bind("chamber"));
+        let room = stage.room(Vcard::build);
+        assert_eq!(shown(&mut stage, &*room, At::Presence, "<presence/>"), "");
+        assert_eq!(stage.account.photo, None);
+        assert_eq!(stage.ask(&*room, At::Account, chamber, &set(VCARD)), "error internal-server-error");
+        assert_eq!(stage.account.photo, None);
+    }
+
+    struct Failing;
+
+    fn failed<T>() -> store::Result<T> {
+        Err(store::Error::Refused("down".into()))
+    }
+
+    #[async_trait::async_trait]
+    impl Documents for Failing {
+        async fn read(&self, _: &Jid, _: &str, _: &str) -> store::Result<Option<Bytes>> {
+            failed()
+        }
+
+        async fn put(&self, _: &Jid, _: &str, _: &str, _: Bytes) -> store::Result<()> {
+            failed()
+        }
+
+        async fn delete(&self, _: &Jid, _: &str, _: &str) -> store::Result<()> {
+            failed()
+        }
+
+        async fn list(&self, _: &Jid, _: &str) -> store::Result<Vec<String>> {
+            failed()
+        }
+
+        async fn names(&self, _: &Jid) -> store::Result<Vec<(String, String)>> {
+            failed()
+        }
     }
 }
