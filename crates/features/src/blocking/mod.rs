@@ -190,8 +190,16 @@ fn leave(cx: &mut Context<'_>, blocked: &[Jid]) {
     }
 }
 
-/// Those who may see the account's presence again do.
+/// Those who may see the account's presence again do, and are asked for theirs, which was dropped meanwhile.
 fn enter(cx: &mut Context<'_>, freed: &[Jid]) {
+    let contacts = cx.account.roster.contacts().iter().filter(|contact| contact.seen());
+    let seen =
+        contacts.map(|contact| &contact.jid).filter(|jid| freed.iter().any(|pattern| covers(pattern, jid)));
+    let seen: Vec<_> = seen.filter(|jid| !cx.account.blocks(jid)).cloned().collect();
+    let available: Vec<_> = cx.account.available().map(|session| session.jid.clone()).collect();
+    for from in available {
+        cx.send_to(Stanza::presence(Type::Probe).with_from(from), seen.clone());
+    }
     for (stream, seen_by) in watchers(cx.account, freed) {
         let presence = cx.account.session(stream).and_then(|session| session.presence.clone());
         if let Some(presence) = presence {
