@@ -13,8 +13,9 @@ use crate::context::{Context, Next};
 use crate::iq::refuse;
 use crate::roster::{CONTACTS_MAX, change, push};
 
-/// A session of the account sends one of the four presences. It is done here whole, also its sending: the contact is
-/// to see what surrounds it in the right order.
+/// A session of the account sends one of the four presences. The core routes it behind whatever is sent here, so that its
+/// sender learns what became of it; but where the contact is then shown who is there, it is sent here as well, as what
+/// shows that must not overtake it.
 pub(crate) fn sent(rosters: &Arc<dyn Rosters>, cx: &mut Context<'_>, stanza: &mut Stanza) -> Next {
     let Some((verb, contact)) = Verb::of(stanza.ty).zip(stanza.to.as_ref().map(Jid::bare)) else {
         return Next::Go;
@@ -39,16 +40,15 @@ pub(crate) fn sent(rosters: &Arc<dyn Rosters>, cx: &mut Context<'_>, stanza: &mu
         if seen && !sees {
             hide(cx, &contact); // §3.2.2: while the contact is still subscribed
         }
-        if passes {
-            cx.send(stanza.clone());
-        }
         if pushes {
             push(cx, &contact);
         }
         if sees && !seen {
+            cx.send(stanza.clone());
             show(cx, &contact);
+            return Next::Done;
         }
-        Next::Done
+        if passes { Next::Go } else { Next::Done }
     })
 }
 
