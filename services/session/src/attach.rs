@@ -22,6 +22,7 @@ impl Resident {
         if self.stream(id).is_some() {
             self.attach_known(cx, id, &link, attach);
         } else if !self.attach_new(cx, id, &link, attach) {
+            cx.common.by_stream.remove(&id);
             cx.frame(&link, crate::dispatch::close(&id, generation, "internal-server-error"));
             return;
         }
@@ -69,7 +70,8 @@ impl Resident {
             above: attach.above.iter().map(|above| above.n).collect(),
             ..Inbound::default()
         };
-        stream.outbound = Outbound { n: attach.out_n, kept: attach.out_n, acked: attach.acked, ..Outbound::default() };
+        stream.outbound =
+            Outbound { n: attach.out_n, kept: attach.out_n, acked: attach.acked, ..Outbound::default() };
         self.refill(&mut stream, attach.mailbox);
         cx.common.by_stream.insert(id, self.at);
         self.account.sessions.push(session);
@@ -89,9 +91,9 @@ impl Resident {
     fn refill(&mut self, stream: &mut Stream, mailbox: Vec<wire::Deliver>) {
         for mail in mailbox {
             let Some(stanza) = mail.stanza.and_then(|stanza| carry::unpack(stanza).ok()) else { continue };
-            let uid = mail.uid.and_then(|uid| {
-                Some(Uid { origin: carry::origin(&uid.origin).ok()?, n: uid.n, k: uid.k })
-            });
+            let uid = mail
+                .uid
+                .and_then(|uid| Some(Uid { origin: carry::origin(&uid.origin).ok()?, n: uid.n, k: uid.k }));
             if let Some(uid) = uid {
                 self.marks.get_or_insert_with(|| Box::new(Marks::default())).mark(uid);
             }

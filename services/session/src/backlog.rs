@@ -21,7 +21,7 @@ impl Resident {
         if self.account.session(stream).is_none_or(|session| !session.eligible()) {
             return;
         }
-        let end = self.archive.last_id;
+        let end = self.archive.stored;
         if let Some(stream) = self.stream_mut(stream) {
             stream.position = end;
         }
@@ -40,9 +40,10 @@ impl Resident {
     }
 
     pub(crate) fn start_catch_up(&mut self, cx: &mut Cx<'_>) {
-        let positions = self.streams.iter().filter(|stream| {
-            self.account.session(stream.id).is_some_and(Session::eligible)
-        });
+        let positions = self
+            .streams
+            .iter()
+            .filter(|stream| self.account.session(stream.id).is_some_and(Session::eligible));
         let Some(lowest) = positions.map(|stream| stream.position).min() else {
             self.catching_up = false;
             return;
@@ -110,7 +111,8 @@ impl Resident {
         }
         let Ok(mut stanza) = stored::decode(&row.stanza) else { return };
         let keep = features::keep::Keep::Archive;
-        let features::routing::Route::Sessions(streams) = features::routing::message(&self.account, &stanza, keep)
+        let features::routing::Route::Sessions(streams) =
+            features::routing::message(&self.account, &stanza, keep)
         else {
             return self.archive.waits(row.id);
         };

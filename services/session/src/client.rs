@@ -17,7 +17,12 @@ use crate::work::{Finish, FromEdge};
 
 impl Resident {
     /// An edge says something of a stream of this account.
-    pub(crate) fn from_edge(&mut self, cx: &mut Cx<'_>, id: Origin, link: &Link, frame: FromEdge) {
+    pub(crate) fn of_edge(&mut self, cx: &mut Cx<'_>, id: Origin, link: &Link, frame: FromEdge) {
+        if self.stream(id).is_none() && self.lane.as_ref().is_some_and(|lane| !lane.open()) {
+            // Its account is being read: the frame stays behind the one that attaches the stream.
+            self.lane_mut().waiting.push_back(Arrival::Edge(id, link.clone(), Box::new(frame)));
+            return;
+        }
         let Some(stream) = self.stream_mut(id) else { return };
         match frame {
             FromEdge::Item { generation, n, stanza } => {
@@ -145,6 +150,7 @@ impl Resident {
             if let (Some(jid), Some(head)) = (jid, head)
                 && let Some(answer) = head.stanza(&jid).error(error)
             {
+                self.close_iq(id, &answer);
                 self.arrive(cx, Arrival::ToSession(id, answer));
             }
         }
@@ -176,7 +182,14 @@ impl Resident {
     }
 
     /// Refuses a client's own stanza.
-    pub(crate) fn refuse_own(&mut self, cx: &mut Cx<'_>, id: Origin, finish: Finish, stanza: &Stanza, error: StanzaError) {
+    pub(crate) fn refuse_own(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: Origin,
+        finish: Finish,
+        stanza: &Stanza,
+        error: StanzaError,
+    ) {
         let effects = error_effect(id, stanza, error).into_iter().collect();
         self.push(cx, Entry { wait: Wait::Nothing, effects, finish });
     }

@@ -83,6 +83,9 @@ impl Config {
 
     /// Who owns a slot; none: nobody else is configured.
     pub fn owner_of(&self, slot: u16) -> Option<&str> {
-        self.owners.iter().find(|range| (range.first..=range.last).contains(&slot)).map(|range| range.member.as_str())
+        self.owners
+            .iter()
+            .find(|range| (range.first..=range.last).contains(&slot))
+            .map(|range| range.member.as_str())
     }
 }

@@ -64,6 +64,8 @@ impl Resident {
         let Some(stream) = self.stream_mut(id) else { return self.kept_one(cx, give.held) };
         stream.outbound.n += 1;
         let n = stream.outbound.n;
+        // Without an edge the owner's memory is all there is, until somebody resumes.
+        let hibernates = stream.link.is_none();
         if let Some(link) = stream.link.clone() {
             let frame = stream.deliver(n, give, carry::pack(&stanza));
             cx.frame(&link, Frame::Deliver(frame));
@@ -74,11 +76,15 @@ impl Resident {
                 n,
                 archive_id: give.archive_id,
                 settles: give.settles,
-                held: give.held,
+                held: if hibernates { 0 } else { give.held },
                 uid: give.uid,
                 stanza: Some(stanza),
             });
         }
+        if hibernates {
+            self.kept_one(cx, give.held);
+        }
+        let Some(stream) = self.stream(id) else { return };
         if stream.outbound.bytes > limit {
             // A client that takes nothing: what is stored waits for the next one, the rest comes back.
             self.arrive(cx, Arrival::Close(id, "resource-constraint"));
@@ -184,7 +190,11 @@ impl Stream {
             settles: give.settles,
             stanza: Some(stanza),
             held: give.held != 0,
-            uid: give.uid.map(|uid| delivery::Uid { origin: Bytes::copy_from_slice(&uid.origin), n: uid.n, k: uid.k }),
+            uid: give.uid.map(|uid| delivery::Uid {
+                origin: Bytes::copy_from_slice(&uid.origin),
+                n: uid.n,
+                k: uid.k,
+            }),
         }
     }
 }

@@ -21,6 +21,7 @@ impl State {
             Work::Stream(stream, link, FromEdge::Attach(attach)) => {
                 let Ok(Some(jid)) = node::carry::address(&attach.jid) else { return };
                 if let Some((resident, mut cx)) = self.account(owner, shard, now_ms, &jid.bare()) {
+                    cx.common.by_stream.insert(stream, resident.at);
                     resident.arrive(&mut cx, Arrival::Attach(stream, link, attach));
                 }
             }
@@ -33,7 +34,7 @@ impl State {
                     return;
                 };
                 if let Some((resident, mut cx)) = self.resident(owner, shard, now_ms, at) {
-                    resident.from_edge(&mut cx, stream, &link, frame);
+                    resident.of_edge(&mut cx, stream, &link, frame);
                 }
             }
             Work::Bind(bind) => {

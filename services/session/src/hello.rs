@@ -38,12 +38,15 @@ impl Owner {
     pub(crate) fn table(&self) -> shared::Table {
         let last = u32::from(node::slots::SLOTS - 1);
         let all = shared::Slots { first: 0, last, epoch: self.epoch, member: String::new() };
-        let mine = self.config.owners.iter().filter(|range| range.member == self.config.member).map(|range| shared::Slots {
-            first: u32::from(range.first),
-            last: u32::from(range.last),
-            epoch: self.epoch,
-            member: String::new(),
-        });
+        let mine =
+            self.config.owners.iter().filter(|range| range.member == self.config.member).map(|range| {
+                shared::Slots {
+                    first: u32::from(range.first),
+                    last: u32::from(range.last),
+                    epoch: self.epoch,
+                    member: String::new(),
+                }
+            });
         let owned = if self.config.owners.is_empty() { vec![all] } else { mine.collect() };
         shared::Table { owned, closing: Vec::new() }
     }

@@ -48,7 +48,10 @@ impl Resident {
     /// Nobody has answered in time.
     pub(crate) fn answer_iq(&mut self, cx: &mut Cx<'_>, id: Origin, iq: &OpenIq) {
         let Some(session) = self.account.session(id) else { return };
-        let request = Stanza::iq(Type::Get).with_from(session.jid.clone()).with_to(iq.to.clone()).with_id(iq.id.clone());
+        let request = Stanza::iq(Type::Get)
+            .with_from(session.jid.clone())
+            .with_to(iq.to.clone())
+            .with_id(iq.id.clone());
         if let Some(answer) = request.error(StanzaError::from(Condition::RemoteServerTimeout)) {
             self.arrive(cx, Arrival::ToSession(id, answer));
         }

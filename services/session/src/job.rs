@@ -24,7 +24,9 @@ impl Resident {
     }
 
     pub(crate) fn lane_is_full(&self, cx: &Cx<'_>) -> bool {
-        self.lane.as_ref().is_some_and(|lane| lane.waiting.len() + lane.started.len() >= cx.owner.config.lane_max)
+        self.lane
+            .as_ref()
+            .is_some_and(|lane| lane.waiting.len() + lane.started.len() >= cx.owner.config.lane_max)
     }
 
     fn start(&mut self, cx: &mut Cx<'_>, arrival: Arrival) {
@@ -44,7 +46,12 @@ impl Resident {
             Arrival::Resume(resume) => self.start_resume(cx, resume),
             Arrival::Attach(stream, link, attach) => self.start_attach(cx, stream, link, *attach),
             Arrival::Ended(stream, generation, why) => self.start_ended(cx, stream, generation, why),
-            Arrival::Expired(stream) => self.end_session(cx, stream),
+            Arrival::Edge(stream, link, frame) => self.of_edge(cx, stream, &link, *frame),
+            Arrival::Expired(stream) => {
+                if self.stream(stream).is_some_and(|stream| stream.link.is_none()) {
+                    self.end_session(cx, stream);
+                }
+            }
             Arrival::Close(stream, condition) => {
                 self.close(cx, stream, condition);
                 self.end_session(cx, stream);

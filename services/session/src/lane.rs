@@ -14,16 +14,22 @@ use proto::session as wire;
 use xmpp::stanza::Stanza;
 
 use crate::edges::Link;
-use crate::work::{Bind, Finish, Inbound, Resume};
+use crate::work::{Bind, Finish, FromEdge, Inbound, Resume};
 
 /// What has arrived for an account.
 pub(crate) enum Arrival {
     /// A stanza of one of its sessions.
-    Own { stream: Origin, n: u64, stanza: Stanza },
+    Own {
+        stream: Origin,
+        n: u64,
+        stanza: Stanza,
+    },
     /// A stanza for it.
     Inbound(Box<Inbound>),
     /// A stanza that the owner made for one of its sessions, such as the error for a refused one.
     ToSession(Origin, Stanza),
+    /// A frame for a stream whose attaching has not started.
+    Edge(Origin, Link, Box<FromEdge>),
     Enable(wire::Enable),
     Csi(Origin, bool),
     Bind(Bind),

@@ -41,7 +41,8 @@ impl Resident {
         match loaded.account {
             Ok(Some(stored)) => {
                 let streams = take(&mut self.account.sessions);
-                self.account = features::account::Account::new(self.account.jid.clone(), stored.roster, stored.blocked);
+                self.account =
+                    features::account::Account::new(self.account.jid.clone(), stored.roster, stored.blocked);
                 self.account.sessions = streams;
                 self.archive = Archive::from_stored(stored.last_id, stored.cursor);
                 self.marks = Marks::from_rows(&stored.tail);
@@ -69,6 +70,7 @@ impl Resident {
                 Arrival::Bind(bind) => cx.refuse_bind(&bind, condition),
                 Arrival::Resume(resume) => cx.refuse_resume(&resume, None),
                 Arrival::Attach(stream, link, attach) => {
+                    cx.common.by_stream.remove(&stream);
                     let frame = crate::dispatch::close(&stream, attach.generation, "not-authorized");
                     cx.frame(&link, frame);
                 }

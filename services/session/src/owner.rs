@@ -73,8 +73,16 @@ impl Owner {
     ///
     /// # Errors
     /// The store does not answer.
-    pub async fn start(config: Config, store: Store, hosts: Vec<Host>, routers: Vec<Wire>) -> Result<Arc<Self>, store::Error> {
+    pub async fn start(
+        config: Config,
+        store: Store,
+        hosts: Vec<Host>,
+        routers: Vec<Wire>,
+    ) -> Result<Arc<Self>, store::Error> {
         let epoch = store.epochs.raise(&config.member).await?;
+        for host in hosts.iter().filter(|host| host.anonymous && config.owners.is_empty()) {
+            login::anonymous::sweep(&store, host.domain.domain()).await?;
+        }
         let secret = login::secret::load(&store, hosts.first().map(|host| &host.domain)).await?;
         let passwords = Arc::new(Hashes::new(config.password_rounds));
         let clock = Clock;
@@ -139,7 +147,9 @@ impl Owner {
             .flat_map(|shard| {
                 let state = shard.state.lock();
                 let changed = state.residents.iter().filter(|(_, resident)| resident.archive.changed);
-                changed.map(|(_, resident)| (resident.account.jid.clone(), resident.archive.cursor())).collect::<Vec<_>>()
+                changed
+                    .map(|(_, resident)| (resident.account.jid.clone(), resident.archive.cursor()))
+                    .collect::<Vec<_>>()
             })
             .collect();
         if let Err(error) = self.store.cursors.save(&cursors).await {

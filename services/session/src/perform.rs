@@ -59,7 +59,9 @@ impl Resident {
     /// A row could not be written: what it is of is refused, and nobody gets it.
     fn fail(&mut self, cx: &mut Cx<'_>, id: u64) {
         let Some(lane) = &mut self.lane else { return };
-        let Some(entry) = lane.started.iter_mut().find(|entry| entry.wait == Wait::Stored(id)) else { return };
+        let Some(entry) = lane.started.iter_mut().find(|entry| entry.wait == Wait::Stored(id)) else {
+            return;
+        };
         entry.effects.clear_messages(cx);
         let finish = std::mem::replace(&mut entry.finish, Finish::Nobody);
         cx.finish(finish, Some(unavailable()));
@@ -140,7 +142,8 @@ impl Resident {
             let waits = streams.len() as u32;
             cx.common.held.insert(Held { waits, finish: inbound.finish }) as u32 + 1
         });
-        let give = Give { archive_id, settles: deliver, held: key.unwrap_or(0), uid: held.then_some(inbound.uid) };
+        let give =
+            Give { archive_id, settles: deliver, held: key.unwrap_or(0), uid: held.then_some(inbound.uid) };
         if deliver {
             self.archive.given(archive_id, spool);
             self.watch(cx);
@@ -150,7 +153,8 @@ impl Resident {
         } else {
             Vec::new()
         };
-        let (last, others) = streams.split_last().map_or((None, &[][..]), |(last, others)| (Some(*last), others));
+        let (last, others) =
+            streams.split_last().map_or((None, &[][..]), |(last, others)| (Some(*last), others));
         for stream in others {
             self.deliver(cx, *stream, inbound.stanza.clone(), give);
         }
@@ -186,7 +190,13 @@ impl Resident {
     }
 
     /// Refuses a stanza: in its acknowledgement where somebody waits for one, else by an error of our own.
-    pub(crate) fn bounce(&mut self, cx: &mut Cx<'_>, stanza: &xmpp::stanza::Stanza, finish: Finish, condition: Condition) {
+    pub(crate) fn bounce(
+        &mut self,
+        cx: &mut Cx<'_>,
+        stanza: &xmpp::stanza::Stanza,
+        finish: Finish,
+        condition: Condition,
+    ) {
         if finish != Finish::Nobody {
             cx.finish(finish, Some(condition.into()));
             return;
@@ -218,5 +228,6 @@ impl Effects for Vec<Effect> {
 
 /// The store does not take it now.
 fn unavailable() -> StanzaError {
-    StanzaError::from(Condition::ResourceConstraint).with_text("the message could not be stored, try again later")
+    StanzaError::from(Condition::ResourceConstraint)
+        .with_text("the message could not be stored, try again later")
 }

@@ -15,6 +15,11 @@ use crate::work::{Finish, Inbound};
 
 impl Resident {
     pub(crate) fn start_inbound(&mut self, cx: &mut Cx<'_>, mut inbound: Box<Inbound>) {
+        if self.removed {
+            let answered = inbound.stanza.kind != Kind::Presence;
+            cx.finish(inbound.finish, answered.then(|| Condition::ServiceUnavailable.into()));
+            return;
+        }
         // Handled before, under this owner or the one before it: only the acknowledgement was lost.
         if inbound.must && self.marks.as_ref().is_some_and(|marks| marks.knows(inbound.uid)) {
             cx.finish(inbound.finish, None);
@@ -27,7 +32,10 @@ impl Resident {
             marks.mark(inbound.uid);
         }
         let stanza = std::mem::replace(&mut inbound.stanza, placeholder());
-        self.run(cx, Job { at: At::Received, step: 0, session: None, stanza, cause: Cause::Inbound(inbound) });
+        self.run(
+            cx,
+            Job { at: At::Received, step: 0, session: None, stanza, cause: Cause::Inbound(inbound) },
+        );
     }
 
     /// The recipient's rules have let a stanza pass.
@@ -59,9 +67,7 @@ impl Resident {
                 return;
             }
             wait = Wait::Stored(self.append_received(cx, &mut message, false));
-        } else if keep == Keep::Spool
-            && matches!(routing::message(&self.account, &message.inbound.stanza, keep), Route::Wait)
-        {
+        } else if keep == Keep::Spool && self.nobody_takes(&message.inbound.stanza, keep) {
             if self.is_full(cx) {
                 cx.finish(message.inbound.finish, Some(Condition::ServiceUnavailable.into()));
                 return;
@@ -78,7 +84,10 @@ impl Resident {
                 let mut inbound = inbound;
                 let stanza = std::mem::replace(&mut inbound.stanza, placeholder());
                 self.push(cx, Entry { wait: Wait::Nothing, effects, finish: Finish::Nobody });
-                self.run(cx, Job { at: At::Account, step: 0, session: None, stanza, cause: Cause::Inbound(inbound) });
+                self.run(
+                    cx,
+                    Job { at: At::Account, step: 0, session: None, stanza, cause: Cause::Inbound(inbound) },
+                );
             }
             _ => {
                 effects.push(Effect::Iq(inbound));
@@ -129,6 +138,17 @@ impl Resident {
         };
         cx.common.rows.push((self.at, row));
         id
+    }
+
+    /// Whether a message reaches no client now: all it could be given to hibernate, or nobody is there.
+    fn nobody_takes(&self, stanza: &Stanza, keep: Keep) -> bool {
+        match routing::message(&self.account, stanza, keep) {
+            Route::Wait => true,
+            Route::Sessions(streams) => {
+                !streams.iter().any(|id| self.stream(*id).is_some_and(|stream| stream.link.is_some()))
+            }
+            _ => false,
+        }
     }
 
     /// Whether more messages wait for the account than may.

@@ -57,7 +57,8 @@ impl Receiving {
         if addressees.is_empty() {
             return None;
         }
-        let open = Open { waits: addressees.len() as u32, refused: Vec::new(), addressees: addressees.clone() };
+        let open =
+            Open { waits: addressees.len() as u32, refused: Vec::new(), addressees: addressees.clone() };
         inner.open.insert((link, item.seq), open);
         Some(addressees)
     }
@@ -70,13 +71,19 @@ impl Receiving {
         if let Some(error) = refused {
             let addressee = open.addressees.get(addressee as usize).cloned().unwrap_or_default();
             let text = error.text.unwrap_or_default().to_string();
-            open.refused.push(wire::Refused { seq, addressee, condition: error.condition.name().to_owned(), text });
+            open.refused.push(wire::Refused {
+                seq,
+                addressee,
+                condition: error.condition.name().to_owned(),
+                text,
+            });
         }
         if open.waits > 0 {
             return;
         }
         let Some(open) = inner.open.remove(&(link, seq)) else { return };
-        let finished = if open.refused.is_empty() { vec![wire::Range { first: seq, last: 0 }] } else { Vec::new() };
+        let finished =
+            if open.refused.is_empty() { vec![wire::Range { first: seq, last: 0 }] } else { Vec::new() };
         let done = wire::Done { finished, refused: open.refused, open: Vec::new() };
         if let Some(outbox) = inner.outboxes.get(&link) {
             outbox.send(Frame { kind: Some(Kind::Done(done)) });

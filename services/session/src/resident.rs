@@ -124,14 +124,23 @@ impl Resident {
 
     /// Whether nothing keeps it in memory.
     pub(crate) fn is_unused(&self) -> bool {
-        self.streams.is_empty() && self.pending.is_none() && self.lane.as_ref().is_none_or(|lane| lane.is_idle())
+        self.streams.is_empty()
+            && self.pending.is_none()
+            && self.lane.as_ref().is_none_or(|lane| lane.is_idle())
     }
 }
 
 impl Archive {
     pub(crate) fn from_stored(last_id: u64, cursor: Cursor) -> Self {
         let backlog = cursor.lowest <= last_id && last_id > 0;
-        Self { last_id, stored: last_id, above: cursor.above, lowest: cursor.lowest, backlog, ..Self::default() }
+        Self {
+            last_id,
+            stored: last_id,
+            above: cursor.above,
+            lowest: cursor.lowest,
+            backlog,
+            ..Self::default()
+        }
     }
 
     /// The next id: by the clock, but always higher than the last.

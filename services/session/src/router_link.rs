@@ -85,7 +85,8 @@ impl Routes {
         router.seq = 0;
         router.slots.clear();
         let link = (index, router.connection);
-        let waiting: Vec<u16> = sending.paths.iter().filter(|(_, path)| path.router.is_none()).map(|(slot, _)| *slot).collect();
+        let waiting: Vec<u16> =
+            sending.paths.iter().filter(|(_, path)| path.router.is_none()).map(|(slot, _)| *slot).collect();
         waiting.into_iter().for_each(|slot| sending.restart(slot));
         link
     }
@@ -99,8 +100,12 @@ impl Routes {
         }
         router.outbox = None;
         let index = link.0 as usize;
-        let broken: Vec<u16> =
-            sending.paths.iter().filter(|(_, path)| path.router == Some(index)).map(|(slot, _)| *slot).collect();
+        let broken: Vec<u16> = sending
+            .paths
+            .iter()
+            .filter(|(_, path)| path.router == Some(index))
+            .map(|(slot, _)| *slot)
+            .collect();
         broken.into_iter().for_each(|slot| sending.restart(slot));
         drop(sending);
         self.receiving.lost(link);
@@ -145,7 +150,8 @@ impl Routes {
                 }
             }
             for refused in done.refused {
-                let condition = Condition::from_name(&refused.condition).unwrap_or(Condition::ServiceUnavailable);
+                let condition =
+                    Condition::from_name(&refused.condition).unwrap_or(Condition::ServiceUnavailable);
                 let error = StanzaError::from(condition);
                 finished.extend(sending.take(link, refused.seq).map(|finish| (finish, Some(error))));
             }
@@ -171,7 +177,9 @@ impl Routes {
         let waiting: Vec<u16> = sending
             .paths
             .iter()
-            .filter(|(slot, path)| !path.unfinished.is_empty() && table.owned.iter().any(|owned| holds(owned, **slot)))
+            .filter(|(slot, path)| {
+                !path.unfinished.is_empty() && table.owned.iter().any(|owned| holds(owned, **slot))
+            })
             .map(|(slot, _)| *slot)
             .collect();
         waiting.into_iter().for_each(|slot| sending.restart(slot));
@@ -191,7 +199,9 @@ impl Routes {
             let late: Vec<u16> = sending
                 .paths
                 .iter()
-                .filter(|(_, path)| path.unfinished.front().is_some_and(|first| first.item.sent_at < oldest_ms))
+                .filter(|(_, path)| {
+                    path.unfinished.front().is_some_and(|first| first.item.sent_at < oldest_ms)
+                })
                 .map(|(slot, _)| *slot)
                 .collect();
             for slot in late {
@@ -213,8 +223,13 @@ impl Routes {
 impl Sending {
     /// A new run for a slot, by whichever router is there: everything unfinished, oldest first.
     fn restart(&mut self, slot: u16) {
-        let alive: Vec<usize> =
-            self.routers.iter().enumerate().filter(|(_, router)| router.outbox.is_some()).map(|(at, _)| at).collect();
+        let alive: Vec<usize> = self
+            .routers
+            .iter()
+            .enumerate()
+            .filter(|(_, router)| router.outbox.is_some())
+            .map(|(at, _)| at)
+            .collect();
         let Some(path) = self.paths.get_mut(&slot) else { return };
         path.router = (!alive.is_empty()).then(|| alive[usize::from(slot) % alive.len()]);
         path.run += 1;

@@ -34,7 +34,8 @@ async fn connection(owner: Arc<Owner>, index: u32, wire: Wire) -> Result<(), ton
     outbox.send(frame(Kind::Hello(owner.hello())));
     outbox.send(frame(Kind::Table(owner.table())));
     let limit = node::wire::MESSAGE_BYTES_MAX;
-    let mut client = RouterClient::new(wire).max_decoding_message_size(limit).max_encoding_message_size(limit);
+    let mut client =
+        RouterClient::new(wire).max_decoding_message_size(limit).max_encoding_message_size(limit);
     let mut inbound = client.route(batches).await?.into_inner();
     let link = owner.routes.connected(index, outbox.clone());
     owner.routes.receiving.connected(link, outbox.clone());
@@ -73,7 +74,9 @@ fn read(owner: &Arc<Owner>, link: RouterLink, frames: Frames) {
 fn item_works(owner: &Owner, link: RouterLink, item: wire::Item, works: &mut Vec<(usize, Work)>) {
     let Some(addressees) = owner.routes.receiving.take(link, &item) else { return };
     let uid = item.uid.unwrap_or_default();
-    let (Ok(origin), Some(Ok(stanza))) = (carry::origin(&uid.origin), item.stanza.map(carry::unpack)) else { return };
+    let (Ok(origin), Some(Ok(stanza))) = (carry::origin(&uid.origin), item.stanza.map(carry::unpack)) else {
+        return;
+    };
     let uid = Uid { origin, n: uid.n, k: uid.k };
     for (at, addressee) in addressees.iter().enumerate() {
         let Ok(Some(to)) = carry::address(addressee) else { continue };

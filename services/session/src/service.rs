@@ -44,7 +44,10 @@ impl Owner {
 impl Session for Service {
     type AttachStream = Pin<Box<dyn Stream<Item = Result<wire::OwnerFrames, Status>> + Send>>;
 
-    async fn attach(&self, request: Request<Streaming<wire::EdgeFrames>>) -> Result<Response<Self::AttachStream>, Status> {
+    async fn attach(
+        &self,
+        request: Request<Streaming<wire::EdgeFrames>>,
+    ) -> Result<Response<Self::AttachStream>, Status> {
         let (outbox, batches) = Outbox::new(|frames| wire::OwnerFrames { frames });
         tokio::spawn(read(Arc::clone(&self.owner), request.into_inner(), outbox));
         Ok(Response::new(Box::pin(batches.map(Ok))))
@@ -173,7 +176,8 @@ impl Reader {
         // An id that is none of ours is answered like one that is not there any more.
         let stream = stream_of(&resume.previd).unwrap_or_default();
         let link = self.link.clone();
-        let resume = Resume { link, exchange: resume.exchange, stream, jid, previd: resume.previd, h: resume.h };
+        let resume =
+            Resume { link, exchange: resume.exchange, stream, jid, previd: resume.previd, h: resume.h };
         Some((shard::of(resume.jid.bare_str()), Work::Resume(resume)))
     }
 }

@@ -19,12 +19,15 @@ use crate::work::{Bind, Finish, Resume};
 
 impl Resident {
     pub(crate) fn start_bind(&mut self, cx: &mut Cx<'_>, bind: Bind) {
-        let resource = if bind.resource.is_empty() { cx.owner.random_resource() } else { bind.resource.clone() };
+        let resource =
+            if bind.resource.is_empty() { cx.owner.random_resource() } else { bind.resource.clone() };
         let Ok(jid) = self.account.jid.with_resource(&resource) else {
             return cx.refuse_bind(&bind, Condition::BadRequest);
         };
         // RFC 6120 §7.7.2.2: the newer one wins; a client that lost its connection without knowing comes back so.
-        if let Some(old) = self.account.resource(jid.resource().unwrap_or_default()).map(|session| session.stream) {
+        if let Some(old) =
+            self.account.resource(jid.resource().unwrap_or_default()).map(|session| session.stream)
+        {
             self.close(cx, old, "conflict");
             self.end_session(cx, old);
         }
@@ -158,7 +161,12 @@ impl Resident {
             .iter()
             .filter(|mail| mail.n > n)
             .filter_map(|mail| {
-                let give = Give { archive_id: mail.archive_id, settles: mail.settles, held: mail.held, uid: mail.uid };
+                let give = Give {
+                    archive_id: mail.archive_id,
+                    settles: mail.settles,
+                    held: mail.held,
+                    uid: mail.uid,
+                };
                 mail.stanza.as_ref().map(|stanza| stream.deliver(mail.n, give, carry::pack(stanza)))
             })
             .collect();
@@ -215,8 +223,22 @@ impl Resident {
         if !self.account.sessions.iter().any(Session::eligible) {
             self.archive.ungive();
         }
+        if self.host.anonymous && self.streams.is_empty() {
+            self.forget_anonymous(cx);
+        }
         self.return_mail(cx, stream.outbound);
         self.watch(cx);
+    }
+
+    /// An anonymous account ends with its session.
+    fn forget_anonymous(&mut self, cx: &mut Cx<'_>) {
+        self.removed = true;
+        let (store, jid) = (cx.owner.store.clone(), self.account.jid.clone());
+        tokio::spawn(async move {
+            if let Err(error) = crate::login::anonymous::remove(&store, &jid).await {
+                tracing::warn!(%error, "an anonymous account could not be removed");
+            }
+        });
     }
 
     /// What a session that is over did not take.
@@ -247,15 +269,19 @@ impl Resident {
             Some(_) => return self.kept_one(cx, held),
         };
         let to = stanza.to.clone().unwrap_or_else(|| self.account.jid.clone());
-        let inbound =
-            crate::work::Inbound { uid: uid.unwrap_or_default(), finish, must: false, to, stanza };
+        let inbound = crate::work::Inbound { uid: uid.unwrap_or_default(), finish, must: false, to, stanza };
         self.arrive(cx, Arrival::Inbound(Box::new(inbound)));
     }
 
     /// A stored message that the session did not take goes to the others, if there are any.
     fn give_again(&mut self, cx: &mut Cx<'_>, stanza: Stanza, archive_id: u64) {
-        let others: Vec<_> =
-            self.account.sessions.iter().filter(|session| session.eligible()).map(|session| session.stream).collect();
+        let others: Vec<_> = self
+            .account
+            .sessions
+            .iter()
+            .filter(|session| session.eligible())
+            .map(|session| session.stream)
+            .collect();
         let give = Give { archive_id, settles: true, ..Give::default() };
         for stream in others {
             let had = self.stream(stream).is_some_and(|stream| stream.position >= archive_id);
@@ -293,8 +319,11 @@ impl Resident {
 
 impl Cx<'_> {
     pub(crate) fn refuse_bind(&mut self, bind: &Bind, condition: Condition) {
-        let frame =
-            wire::Bound { exchange: bind.exchange, condition: condition.name().to_owned(), ..Default::default() };
+        let frame = wire::Bound {
+            exchange: bind.exchange,
+            condition: condition.name().to_owned(),
+            ..Default::default()
+        };
         self.frame(&bind.link, Frame::Bound(frame));
     }
 

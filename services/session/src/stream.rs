@@ -178,7 +178,12 @@ impl Inbound {
     /// Numbers that have waited since before `ms`.
     pub(crate) fn older_than(&self, ms: u64) -> Vec<u64> {
         let numbers = self.h + 1..;
-        numbers.zip(&self.open).take_while(|(_, o)| o.since_ms < ms).filter(|(_, o)| o.parts > 0).map(|(n, _)| n).collect()
+        numbers
+            .zip(&self.open)
+            .take_while(|(_, o)| o.since_ms < ms)
+            .filter(|(_, o)| o.parts > 0)
+            .map(|(n, _)| n)
+            .collect()
     }
 
     /// Finished above `h`.

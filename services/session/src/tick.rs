@@ -22,8 +22,11 @@ impl State {
         let mut unused = Vec::new();
         for at in std::mem::take(&mut self.common.watched) {
             let Some(resident) = self.residents.get_mut(at) else { continue };
-            let (used_ms, save) = (resident.used_ms, resident.saved_ms + SAVE_MS < now_ms || resident.is_unused());
+            let (used_ms, save) =
+                (resident.used_ms, resident.saved_ms + SAVE_MS < now_ms || resident.is_unused());
             resident.watched = false;
+            // Nothing is left behind of an account that was removed.
+            resident.archive.changed &= !resident.removed;
             if resident.archive.changed && save {
                 resident.archive.changed = false;
                 resident.saved_ms = now_ms;
@@ -32,7 +35,7 @@ impl State {
             let Some((resident, mut cx)) = self.resident(owner, shard, now_ms, at) else { continue };
             resident.used_ms = used_ms;
             resident.time_passes(&mut cx);
-            if resident.is_unused() && now_ms > used_ms + owner.config.idle_s * 1_000 {
+            if resident.is_unused() && (resident.removed || now_ms > used_ms + owner.config.idle_s * 1_000) {
                 unused.push(at);
             } else if resident.has_deadlines() {
                 resident.watch(&mut cx);
@@ -110,6 +113,7 @@ impl Resident {
         if let (Some(head), Some(jid)) = (head, jid)
             && let Some(answer) = head.stanza(&jid).error(error)
         {
+            self.close_iq(id, &answer);
             self.arrive(cx, Arrival::ToSession(id, answer));
         }
         let at = self.at;
