@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use features::context::{After, Context, Next, Output};
-use xmpp::stanza::{Stanza, StanzaError};
+use xmpp::stanza::{Stanza, StanzaError, Type};
 
 use crate::lane::{Arrival, Cause, Effect, Entry, Job, Wait};
 use crate::resident::{Pending, Resident};
@@ -159,6 +159,21 @@ impl Resident {
         }
     }
 
+    /// Who waits for a product to be finished: a client's stanza for the subscriptions that handling it brings about.
+    fn owed(&mut self, cause: &Cause, product: &Stanza) -> Finish {
+        let subscription =
+            matches!(product.ty, Type::Subscribe | Type::Subscribed | Type::Unsubscribe | Type::Unsubscribed);
+        match cause {
+            Cause::Own { stream, n, .. } if subscription => {
+                if let Some(stream) = self.stream_mut(*stream) {
+                    stream.inbound.more(*n);
+                }
+                Finish::Client(*stream, *n)
+            }
+            _ => Finish::Nobody,
+        }
+    }
+
     /// Sends what features have for others; the rest waits for its turn.
     fn leave(&mut self, cx: &mut Cx<'_>, job: &Job, outputs: Vec<Output>) -> Vec<Effect> {
         let mut effects = Vec::new();
@@ -166,7 +181,8 @@ impl Resident {
             match output {
                 Output::Send { stanza, to } => {
                     let uid = self.derived(cx, &job.cause);
-                    cx.route(uid, Finish::Nobody, stanza, &to);
+                    let finish = self.owed(&job.cause, &stanza);
+                    cx.route(uid, finish, stanza, &to);
                 }
                 other => effects.push(Effect::Output(other)),
             }
@@ -187,5 +203,5 @@ impl Cause {
 
 /// A stanza that only stands where one was.
 pub(crate) fn placeholder() -> Stanza {
-    Stanza::presence(xmpp::stanza::Type::Unavailable)
+    Stanza::presence(Type::Unavailable)
 }

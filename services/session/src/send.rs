@@ -13,9 +13,11 @@ use crate::work::{Finish, Inbound, Work};
 impl Cx<'_> {
     /// Sends a stanza to its `to`, or to all of `to` where there are any.
     pub(crate) fn route(&mut self, uid: Uid, finish: Finish, mut stanza: Stanza, to: &[Jid]) {
+        // Undirected presence is none the less so for having addressees.
+        let must = !features::keep::transient(&stanza);
         if to.is_empty() {
             match stanza.to.clone() {
-                Some(to) => self.route_one(uid, finish, stanza, to),
+                Some(to) => self.route_one(uid, finish, must, stanza, to),
                 None => self.finish(finish, None),
             }
             return;
@@ -25,15 +27,15 @@ impl Cx<'_> {
         for to in others {
             let mut copy = stanza.clone();
             copy.to = Some(to.clone());
-            self.route_one(uid, Finish::Nobody, copy, to.clone());
+            self.route_one(uid, Finish::Nobody, must, copy, to.clone());
         }
         if let Some(to) = last {
             stanza.to = Some(to.clone());
-            self.route_one(uid, finish, stanza, to.clone());
+            self.route_one(uid, finish, must, stanza, to.clone());
         }
     }
 
-    fn route_one(&mut self, uid: Uid, finish: Finish, stanza: Stanza, to: Jid) {
+    fn route_one(&mut self, uid: Uid, finish: Finish, must: bool, stanza: Stanza, to: Jid) {
         if self.owner.host(to.domain()).is_none() {
             return self.finish(finish, Some(StanzaError::from(Condition::RemoteServerNotFound)));
         }
@@ -47,7 +49,6 @@ impl Cx<'_> {
             return self.finish(finish, answered.then(|| StanzaError::from(Condition::ServiceUnavailable)));
         }
         let slot = node::slots::of(to.bare_str(), "");
-        let must = !features::keep::transient(&stanza);
         if self.owner.config.owns(slot) {
             let inbound = Inbound { uid, finish, must, to, stanza };
             self.post(of_slot(slot), Work::Inbound(Box::new(inbound)));
