@@ -229,7 +229,6 @@ impl Link {
                     && client.on_close(&close)
                 {
                     self.forget(&close.stream);
-                    self.ended(close.stream, close.generation, Why::Closed);
                 }
             }
             // Slots are static: nothing moves yet.

@@ -72,6 +72,8 @@ struct State {
     record: Option<Box<Record>>,
     /// The stream is over; the transport is until then.
     until: Option<Instant>,
+    /// What is in `input` waits for an answer of the owner's, not for more input.
+    held: bool,
     /// Something was queued since [`Client::settle`].
     dirty: bool,
     /// The owner that the exchange, then the stream, is with.
@@ -127,6 +129,7 @@ impl Client {
             exchange,
             record: None,
             until: None,
+            held: false,
             dirty: false,
             link: None,
             controls: (0, now),
@@ -211,7 +214,7 @@ impl Client {
         now: Instant,
         cx: &mut Context<'_>,
     ) -> bool {
-        if !state.input.is_empty() {
+        if state.held && !state.machine.is_paused() {
             let mut input = std::mem::take(&mut state.input);
             self.read(state, &mut input, scratch, now);
             state.input = input;
@@ -262,6 +265,7 @@ impl Client {
         }
         let State { machine, queue, .. } = &mut *state;
         machine.settle(now, &mut queue.out);
+        state.held = state.machine.is_paused() && !input.is_empty();
     }
 
     /// Pings come for free only in moderation.
@@ -306,16 +310,15 @@ impl Client {
                 record.acked(out_n);
                 scratch.frames.push(frame(Kind::Acked(Acked { stream: record.id.clone(), out_n })));
             }
-            Event::Enable { resume, max_s } => scratch.frames.push(frame(Kind::Enable(Enable {
-                stream: record.id.clone(),
-                generation: record.generation,
-                resume,
-                max_s: max_s.unwrap_or(0),
-                in_base: state.machine.counts().in_base,
-            }))),
+            Event::Enable { resume, max_s } => {
+                let (stream, generation) = (record.id.clone(), record.generation);
+                let in_base = state.machine.counts().in_base;
+                let enable = Enable { stream, generation, resume, max_s: max_s.unwrap_or(0), in_base };
+                scratch.frames.push(record.says(Kind::Enable(enable)));
+            }
             Event::Active(active) => {
                 let (stream, generation) = (record.id.clone(), record.generation);
-                scratch.frames.push(frame(Kind::Csi(Csi { stream, generation, active })));
+                scratch.frames.push(record.says(Kind::Csi(Csi { stream, generation, active })));
             }
             Event::Over(ending) => {
                 let why = match ending {
@@ -339,7 +342,7 @@ impl Client {
         state.until = Some(now + LINGER);
         if let Some(record) = &mut state.record {
             let (stream, generation) = (record.id.clone(), record.generation);
-            frames.push(frame(Kind::Ended(Ended { stream, generation, why: why.into() })));
+            frames.push(record.says(Kind::Ended(Ended { stream, generation, why: why.into() })));
             record.send(frames);
         }
     }

@@ -103,13 +103,13 @@ impl Client {
         *dirty = false;
         let Some(record) = record.as_deref_mut() else { return };
         machine.settle(Instant::now(), &mut queue.out);
-        if machine.is_managed() || transport.is_gone() {
+        if machine.is_managed() {
             keep(record, machine.counts().given, frames);
         }
-        if record.mailbox() > self.hub.config.limits.mailbox_items
-            && !machine.is_over()
-            && !transport.is_gone()
-        {
+        if transport.is_gone() {
+            return queue.clear();
+        }
+        if record.mailbox() > self.hub.config.limits.mailbox_items && !machine.is_over() {
             drop(state);
             self.fail(
                 &StreamError::with_text(Condition::PolicyViolation, "too much not acknowledged"),
@@ -132,7 +132,9 @@ impl Client {
 
     /// All that was given is written; without stream management that is when it is kept.
     pub(super) fn written(state: &mut State, frames: &mut Vec<EdgeFrame>) {
-        if let Some(record) = &mut state.record {
+        if let Some(record) = &mut state.record
+            && !state.machine.is_over()
+        {
             keep(record, state.machine.counts().given, frames);
         }
     }
@@ -171,8 +173,7 @@ impl Client {
         else {
             return false;
         };
-        record.resume = enabled.resume;
-        record.max_s = enabled.max_s;
+        record.enabled(enabled.resume, enabled.max_s);
         machine.enable(enabled.resume.then_some((&*enabled.id, enabled.max_s)), &mut queue.out);
         !std::mem::replace(dirty, true)
     }

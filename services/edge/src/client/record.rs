@@ -39,6 +39,8 @@ pub(crate) struct Record {
     open_iqs: Vec<OpenIq>,
     /// The last number that the owner was told is kept.
     kept: u64,
+    /// What the client did that `Attach` has no word for: the last of each kind.
+    said: Vec<EdgeFrame>,
 }
 
 impl Record {
@@ -66,6 +68,7 @@ impl Record {
             settled: VecDeque::new(),
             open_iqs: Vec::new(),
             kept: 0,
+            said: Vec::new(),
         }
     }
 
@@ -75,6 +78,21 @@ impl Record {
             self.outbox = None;
         }
         frames.clear();
+    }
+
+    /// A frame for the owner, which the next owner has to hear too.
+    pub(crate) fn says(&mut self, kind: Kind) -> EdgeFrame {
+        let same = std::mem::discriminant(&kind);
+        self.said
+            .retain(|frame| frame.kind.as_ref().is_some_and(|kind| std::mem::discriminant(kind) != same));
+        self.said.push(frame(kind.clone()));
+        frame(kind)
+    }
+
+    /// Stream management is on: it need not be asked for again.
+    pub(crate) fn enabled(&mut self, resume: bool, max_s: u32) {
+        self.said.retain(|frame| !matches!(frame.kind, Some(Kind::Enable(_))));
+        (self.resume, self.max_s) = (resume, max_s);
     }
 
     // --- in ---
@@ -195,7 +213,7 @@ impl Record {
         self.max_s = max_s;
     }
 
-    /// Everything, for an owner that has nothing or lost the link: the stream, then its unfinished items.
+    /// Everything, for an owner that has nothing or lost the link: the stream, its unfinished items, what else was said.
     pub(crate) fn attach(
         &self,
         jid: &str,
@@ -229,6 +247,7 @@ impl Record {
         })));
         let finished = |item: &&Item| !self.above.iter().any(|above| above.n == number(item));
         frames.extend(self.unfinished.iter().filter(finished).map(|item| frame(Kind::Item(item.clone()))));
+        frames.extend(self.said.iter().cloned());
     }
 }
 

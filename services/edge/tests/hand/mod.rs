@@ -1,0 +1,216 @@
+//! An owner played by hand, and a client.
+#![allow(dead_code, reason = "each file of tests uses a part")]
+
+use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+
+use futures_util::{Stream, StreamExt};
+use node::{Outbox, shutdown::Drain, shutdown::Drainer, wire};
+use parking_lot::Mutex;
+use proto::session::{
+    Bound, EdgeFrames, Host, LoginReply, LoginSuccess, OwnerFrame, OwnerFrames, Welcome,
+    edge_frame::Kind as Out,
+    login_reply::Step,
+    owner_frame::Kind as In,
+    session_server::{Session, SessionServer},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::mpsc,
+};
+use tonic::{Request, Response, Status, Streaming};
+
+pub(crate) const STREAM: [u8; 16] = *b"0123456789abcdef";
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The owner's side of the link.
+pub(crate) struct Hand {
+    attached: mpsc::UnboundedReceiver<(Outbox<OwnerFrame>, Streaming<EdgeFrames>)>,
+    service: Service,
+    life: Option<(Outbox<OwnerFrame>, Streaming<EdgeFrames>)>,
+    heard: std::collections::VecDeque<Out>,
+}
+
+#[derive(Clone)]
+struct Service(Arc<Mutex<mpsc::UnboundedSender<(Outbox<OwnerFrame>, Streaming<EdgeFrames>)>>>);
+
+#[tonic::async_trait]
+impl Session for Service {
+    type AttachStream = Pin<Box<dyn Stream<Item = Result<OwnerFrames, Status>> + Send>>;
+
+    async fn attach(
+        &self,
+        request: Request<Streaming<EdgeFrames>>,
+    ) -> Result<Response<Self::AttachStream>, Status> {
+        let (outbox, batches) = Outbox::new(|frames| OwnerFrames { frames });
+        let _ = self.0.lock().send((outbox, request.into_inner()));
+        Ok(Response::new(Box::pin(batches.map(Ok))))
+    }
+}
+
+impl Hand {
+    pub(crate) fn new() -> Self {
+        let (sender, attached) = mpsc::unbounded_channel();
+        let service = Service(Arc::new(Mutex::new(sender)));
+        Self { attached, service, life: None, heard: std::collections::VecDeque::new() }
+    }
+
+    /// Greets the edge whenever it comes (back).
+    pub(crate) async fn welcome(&mut self) {
+        let life = tokio::time::timeout(PATIENCE, self.attached.recv()).await.expect("no edge came").unwrap();
+        self.life = Some(life);
+        assert!(matches!(self.hears().await, Out::Hello(hello) if hello.role == "edge"));
+        let host = Host { domain: "capulet.example".into(), ..Host::default() };
+        self.says(In::Welcome(Welcome { hosts: vec![host], ..Welcome::default() }));
+        assert!(matches!(self.hears().await, Out::Credit(_)));
+    }
+
+    /// The edge has said all that it remembers.
+    pub(crate) async fn attached(&mut self) {
+        self.until(|kind| matches!(kind, Out::Attach(attach) if attach.last)).await;
+    }
+
+    pub(crate) fn says(&self, kind: In) {
+        self.life.as_ref().unwrap().0.send(OwnerFrame { kind: Some(kind) });
+    }
+
+    /// The next frame, of those that aren't said at each start.
+    pub(crate) async fn hears(&mut self) -> Out {
+        while self.heard.is_empty() {
+            let frames = self.life.as_mut().unwrap().1.message();
+            let frames =
+                tokio::time::timeout(PATIENCE, frames).await.expect("nothing was said").unwrap().unwrap();
+            self.heard.extend(frames.frames.into_iter().filter_map(|frame| frame.kind));
+        }
+        self.heard.pop_front().unwrap()
+    }
+
+    pub(crate) async fn until(&mut self, is: impl Fn(&Out) -> bool) {
+        while !is(&self.hears().await) {}
+    }
+
+    pub(crate) fn dies(&mut self) {
+        if let Some((outbox, _)) = self.life.take() {
+            outbox.close();
+        }
+        self.heard.clear();
+    }
+
+    /// Lets the client log in. Returns the number of the exchange.
+    pub(crate) async fn authorise(&mut self, client: &mut Client) -> u64 {
+        client.open().await;
+        client.says("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'/>").await;
+        let exchange = loop {
+            if let Out::Login(login) = self.hears().await {
+                break login.exchange;
+            }
+        };
+        let success = LoginSuccess { jid: "juliet@capulet.example".into(), ..LoginSuccess::default() };
+        self.says(In::Login(LoginReply { exchange, step: Some(Step::Success(success)) }));
+        client.hears("</success>").await;
+        client.open().await;
+        exchange
+    }
+
+    pub(crate) async fn bind(&mut self, client: &mut Client) {
+        let exchange = self.authorise(client).await;
+        client.says("<iq type='set' id='1'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>").await;
+        assert!(matches!(self.hears().await, Out::Bind(_)));
+        self.says(In::Bound(Bound {
+            exchange,
+            stream: STREAM.to_vec().into(),
+            generation: 1,
+            jid: "juliet@capulet.example/b".into(),
+            ..Bound::default()
+        }));
+        client.hears("</bind></iq>").await;
+    }
+}
+
+/// An edge on ports of its own.
+pub(crate) struct Running {
+    pub(crate) edge: edge::Edge,
+    pub(crate) drainer: Drainer,
+}
+
+pub(crate) fn edge(hand: &Hand) -> Running {
+    edge_with(hand, config())
+}
+
+pub(crate) fn config() -> edge::Config {
+    let any = vec![SocketAddr::from(([127, 0, 0, 1], 0))];
+    edge::Config {
+        starttls: any.clone(),
+        direct_tls: Vec::new(),
+        http: any,
+        tls_required: false,
+        ..edge::Config::default()
+    }
+}
+
+pub(crate) fn edge_with(hand: &Hand, config: edge::Config) -> Running {
+    let (drainer, drain) = Drain::new();
+    let wire = wire::local(SessionServer::new(hand.service.clone()));
+    let owners = vec![edge::Owner { name: "hand".into(), wire }];
+    Running { edge: edge::Edge::start(config, owners, drain).unwrap(), drainer }
+}
+
+/// Juliet, bound, at an edge, whose owner is played.
+pub(crate) async fn bound() -> (Hand, Running, Client) {
+    let mut hand = Hand::new();
+    let edge = edge(&hand);
+    hand.welcome().await;
+    let mut juliet = Client::connect(&edge).await;
+    hand.bind(&mut juliet).await;
+    (hand, edge, juliet)
+}
+
+/// A client on TCP.
+pub(crate) struct Client {
+    socket: TcpStream,
+    heard: String,
+}
+
+impl Client {
+    pub(crate) async fn connect(edge: &Running) -> Self {
+        let socket = TcpStream::connect(edge.edge.addresses.starttls[0]).await.unwrap();
+        Self { socket, heard: String::new() }
+    }
+
+    pub(crate) async fn says(&mut self, text: &str) {
+        self.socket.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    /// Opens a stream and reads the features.
+    pub(crate) async fn open(&mut self) {
+        self.says(
+            "<stream:stream to='capulet.example' version='1.0' xmlns='jabber:client' \
+             xmlns:stream='http://etherx.jabber.org/streams'>",
+        )
+        .await;
+        self.hears("</stream:features>").await;
+    }
+
+    /// Reads up to this text and forgets everything before.
+    pub(crate) async fn hears(&mut self, text: &str) {
+        loop {
+            if let Some(at) = self.heard.find(text) {
+                self.heard.drain(..at + text.len());
+                return;
+            }
+            let mut buffer = [0; 4096];
+            let read = tokio::time::timeout(PATIENCE, self.socket.read(&mut buffer)).await;
+            let read = read.unwrap_or_else(|_| panic!("{text} was not said but {}", self.heard)).unwrap();
+            assert!(read > 0, "closed before {text}: {}", self.heard);
+            self.heard.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
+        }
+    }
+
+    pub(crate) async fn is_closed(&mut self) {
+        let mut rest = Vec::new();
+        tokio::time::timeout(PATIENCE, self.socket.read_to_end(&mut rest))
+            .await
+            .expect("still open")
+            .unwrap();
+    }
+}

@@ -1,0 +1,268 @@
+//! Clients, an edge, and an owner that is played by hand: what the edge tells the owner, and what it remembers for the
+//! next one.
+
+mod hand;
+
+use std::time::Duration;
+
+use hand::{Client, Hand, STREAM, edge};
+use proto::session::{
+    Above, Bound, Close, Deliver, Enabled, Handled, Hibernated, LoginReply, LoginSuccess, Resumed, State,
+    edge_frame::Kind as Out, ended::Why, login::Step, login_reply::Step as Reply, owner_frame::Kind as In,
+};
+
+#[tokio::test]
+async fn a_client_logs_in_and_its_stanzas_are_items() {
+    let mut hand = Hand::new();
+    let edge = edge(&hand);
+    let mut juliet = Client::connect(&edge).await;
+    hand.welcome().await;
+    hand.attached().await;
+    juliet.open().await;
+    juliet.says("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>YQ==</auth>").await;
+    let Out::Login(login) = hand.hears().await else { panic!() };
+    let Some(Step::Start(start)) = login.step else { panic!() };
+    assert_eq!(
+        (&*start.domain, &*start.mechanism, &start.initial[..]),
+        ("capulet.example", "SCRAM-SHA-1", &b"a"[..])
+    );
+    assert!(!start.tls && !start.plain_allowed && start.address == "127.0.0.1");
+    hand.says(In::Login(LoginReply {
+        exchange: login.exchange,
+        step: Some(Reply::Challenge(b"c".to_vec().into())),
+    }));
+    juliet.hears("<challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>Yw==</challenge>").await;
+    juliet.says("<response xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>cg==</response>").await;
+    let Out::Login(login) = hand.hears().await else { panic!() };
+    assert_eq!(login.step, Some(Step::Response(b"r".to_vec().into())));
+    let success = LoginSuccess { data: b"v".to_vec().into(), jid: "juliet@capulet.example".into() };
+    hand.says(In::Login(LoginReply { exchange: login.exchange, step: Some(Reply::Success(success)) }));
+    juliet.hears("</success>").await;
+    juliet.open().await;
+    juliet.says("<iq type='set' id='1'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>b</resource></bind></iq>").await;
+    let Out::Bind(bind) = hand.hears().await else { panic!() };
+    assert_eq!((bind.exchange, &*bind.jid, &*bind.resource), (login.exchange, "juliet@capulet.example", "b"));
+    hand.says(In::Bound(Bound {
+        exchange: bind.exchange,
+        stream: STREAM.to_vec().into(),
+        generation: 1,
+        jid: "juliet@capulet.example/b".into(),
+        ..Bound::default()
+    }));
+    juliet.hears("<jid>juliet@capulet.example/b</jid></bind></iq>").await;
+
+    juliet.says("<message to='romeo@montague.example'><body>hi</body></message><presence/>").await;
+    for (n, kind) in [(1, 0), (2, 1)] {
+        let Out::Item(item) = hand.hears().await else { panic!() };
+        let uid = item.uid.unwrap();
+        assert_eq!((&uid.origin[..], uid.n, item.generation), (&STREAM[..], n, 1));
+        let stanza = item.stanza.unwrap();
+        assert_eq!((stanza.kind, &*stanza.from), (kind, "juliet@capulet.example/b"));
+    }
+    juliet.says("</stream:stream>").await;
+    let Out::Ended(ended) = hand.hears().await else { panic!() };
+    assert_eq!(ended.why(), Why::Closed);
+    juliet.hears("</stream:stream>").await;
+}
+
+#[tokio::test]
+async fn what_is_written_is_kept_and_what_is_acknowledged_is_told() {
+    let (mut hand, _edge, mut juliet) = hand::bound().await;
+    hand.says(In::Deliver(deliver(1, "<body>a</body>")));
+    hand.says(In::Deliver(deliver(2, "<body>b</body>")));
+    juliet.hears("<message><body>b</body></message>").await;
+    let Out::Kept(mut kept) = hand.hears().await else { panic!() };
+    if kept.out_n == 1 {
+        let Out::Kept(next) = hand.hears().await else { panic!() };
+        kept = next;
+    }
+    assert_eq!(kept.out_n, 2);
+
+    juliet.says("<enable xmlns='urn:xmpp:sm:3' resume='true'/>").await;
+    let Out::Enable(enable) = hand.hears().await else { panic!() };
+    assert!(enable.resume && enable.in_base == 0);
+    enabled(&hand, 2);
+    juliet.hears("<enabled xmlns='urn:xmpp:sm:3' id='sm' resume='true' max='60'/>").await;
+    hand.says(In::Deliver(deliver(3, "<body>c</body>")));
+    juliet.hears("<message><body>c</body></message><r xmlns='urn:xmpp:sm:3'/>").await;
+    assert!(matches!(hand.hears().await, Out::Kept(kept) if kept.out_n == 3));
+    juliet.says("<a xmlns='urn:xmpp:sm:3' h='1'/>").await;
+    assert!(matches!(hand.hears().await, Out::Acked(acked) if acked.out_n == 3));
+
+    juliet.says("<presence/><r xmlns='urn:xmpp:sm:3'/>").await;
+    juliet.hears("<a xmlns='urn:xmpp:sm:3' h='0'/>").await;
+    assert!(matches!(hand.hears().await, Out::Item(_)));
+    hand.says(In::Handled(handled(1)));
+    juliet.hears("<a xmlns='urn:xmpp:sm:3' h='1'/>").await;
+}
+
+#[tokio::test]
+async fn a_new_owner_is_told_everything_and_the_client_notices_nothing() {
+    let (mut hand, _edge, mut juliet) = hand::bound().await;
+    juliet.says("<enable xmlns='urn:xmpp:sm:3' resume='true'/>").await;
+    hand.hears().await;
+    enabled(&hand, 0);
+    juliet.hears("max='60'/>").await;
+    hand.says(In::State(State {
+        stream: STREAM.to_vec().into(),
+        generation: 1,
+        blob: b"state".to_vec().into(),
+        cursor: 5,
+    }));
+    hand.says(In::Deliver(Deliver {
+        archive_id: 9,
+        position: 9,
+        settles: true,
+        ..deliver(1, "<body>a</body>")
+    }));
+    hand.says(In::Deliver(Deliver {
+        archive_id: 10,
+        position: 10,
+        settles: true,
+        ..deliver(2, "<body>b</body>")
+    }));
+    juliet.hears("<body>b</body></message>").await;
+    juliet.says("<a xmlns='urn:xmpp:sm:3' h='1'/><presence/><presence/><presence/>").await;
+    hand.until(|kind| matches!(kind, Out::Item(item) if item.uid.as_ref().unwrap().n == 3)).await;
+    hand.says(In::Handled(Handled { above: vec![Above { n: 3, hash: 7 }], ..handled(1) }));
+    juliet.says("<r xmlns='urn:xmpp:sm:3'/>").await;
+    juliet.hears("<a xmlns='urn:xmpp:sm:3' h='1'/>").await;
+
+    hand.dies();
+    juliet.says("<message id='late'/>").await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    hand.welcome().await;
+    let Out::Attach(attach) = hand.hears().await else { panic!() };
+    assert_eq!(
+        (&*attach.jid, &attach.state[..], attach.cursor),
+        ("juliet@capulet.example/b", &b"state"[..], 5)
+    );
+    assert_eq!((attach.h, attach.above.len(), attach.position, attach.out_n, attach.acked), (1, 1, 10, 2, 1));
+    assert_eq!(attach.settled, [9]);
+    assert_eq!(attach.mailbox.iter().map(|deliver| deliver.out_n).collect::<Vec<_>>(), [2]);
+    assert!(attach.managed && attach.resume && !attach.lost && attach.max_s == 60);
+    let mut numbers = Vec::new();
+    loop {
+        match hand.hears().await {
+            Out::Item(item) => numbers.push(item.uid.unwrap().n),
+            Out::Attach(attach) if attach.last => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    numbers.sort_unstable();
+    assert_eq!(numbers, [2, 4], "3 is finished above h");
+    hand.says(In::Handled(handled(4)));
+    juliet.says("<r xmlns='urn:xmpp:sm:3'/>").await;
+    juliet.hears("h='4'/>").await;
+}
+
+#[tokio::test]
+async fn a_lost_client_is_remembered_until_it_hibernates_and_comes_back() {
+    let (mut hand, edge, mut juliet) = hand::bound().await;
+    juliet.says("<enable xmlns='urn:xmpp:sm:3' resume='true'/>").await;
+    hand.hears().await;
+    enabled(&hand, 0);
+    juliet.hears("max='60'/>").await;
+    drop(juliet);
+    let Out::Ended(ended) = hand.hears().await else { panic!() };
+    assert_eq!(ended.why(), Why::Lost);
+    hand.says(In::Deliver(deliver(1, "<body>a</body>")));
+    assert!(matches!(hand.hears().await, Out::Kept(kept) if kept.out_n == 1));
+    hand.dies();
+    hand.welcome().await;
+    let Out::Attach(attach) = hand.hears().await else { panic!() };
+    assert!(attach.lost && attach.mailbox.len() == 1);
+    hand.attached().await;
+    hand.says(In::Hibernated(Hibernated { stream: STREAM.to_vec().into(), generation: 1 }));
+
+    let mut juliet = Client::connect(&edge).await;
+    let exchange = hand.authorise(&mut juliet).await;
+    juliet.says("<resume xmlns='urn:xmpp:sm:3' previd='sm' h='0'/>").await;
+    let Out::Resume(resume) = hand.hears().await else { panic!() };
+    assert_eq!((resume.exchange, &*resume.previd, resume.h), (exchange, "sm", 0));
+    hand.says(In::Resumed(Resumed {
+        exchange,
+        stream: STREAM.to_vec().into(),
+        generation: 2,
+        jid: "juliet@capulet.example/b".into(),
+        previd: "sm".into(),
+        in_n: 6,
+        in_base: 2,
+        h: 4,
+        max_s: 60,
+        ..Resumed::default()
+    }));
+    hand.says(In::Deliver(Deliver { generation: 2, ..deliver(1, "<body>a</body>") }));
+    juliet.hears("<resumed xmlns='urn:xmpp:sm:3' previd='sm' h='4'/><message><body>a</body></message>").await;
+    juliet.says("<presence/>").await;
+    hand.until(
+        |kind| matches!(kind, Out::Item(item) if item.uid.as_ref().unwrap().n == 7 && item.generation == 2),
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn the_owner_closes_a_stream() {
+    let (hand, _edge, mut juliet) = hand::bound().await;
+    hand.says(In::Close(Close {
+        stream: STREAM.to_vec().into(),
+        generation: 1,
+        condition: "conflict".into(),
+        text: String::new(),
+    }));
+    juliet
+        .hears("<conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error></stream:stream>")
+        .await;
+    juliet.is_closed().await;
+}
+
+#[tokio::test]
+async fn a_login_fails_for_now_while_no_owner_is_there() {
+    let mut hand = Hand::new();
+    let edge = edge(&hand);
+    hand.welcome().await;
+    let mut juliet = Client::connect(&edge).await;
+    juliet.open().await;
+    hand.dies();
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    juliet.says("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'/>").await;
+    juliet.hears("<temporary-auth-failure/></failure>").await;
+}
+
+#[tokio::test]
+async fn a_drain_closes_clients_and_waits_for_the_owner() {
+    let (mut hand, edge, mut juliet) = hand::bound().await;
+    edge.drainer.begin();
+    juliet.hears("<system-shutdown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>").await;
+    let Out::Ended(ended) = hand.hears().await else { panic!() };
+    assert_eq!(ended.why(), Why::Drained);
+    hand.says(In::Hibernated(Hibernated { stream: STREAM.to_vec().into(), generation: 1 }));
+    tokio::time::timeout(Duration::from_secs(5), edge.edge.finished()).await.unwrap();
+}
+
+fn deliver(out_n: u64, payload: &str) -> Deliver {
+    let payload = bytes::Bytes::copy_from_slice(payload.as_bytes());
+    let stanza = proto::delivery::Stanza { payload, flags: 1, ..Default::default() };
+    Deliver {
+        stream: STREAM.to_vec().into(),
+        generation: 1,
+        out_n,
+        stanza: Some(stanza),
+        ..Deliver::default()
+    }
+}
+
+fn enabled(hand: &Hand, out_base: u64) {
+    hand.says(In::Enabled(Enabled {
+        stream: STREAM.to_vec().into(),
+        generation: 1,
+        resume: true,
+        max_s: 60,
+        out_base,
+        id: "sm".into(),
+    }));
+}
+
+fn handled(h: u64) -> Handled {
+    Handled { stream: STREAM.to_vec().into(), generation: 1, h, above: Vec::new() }
+}
