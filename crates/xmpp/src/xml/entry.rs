@@ -66,7 +66,7 @@ impl Entry {
         &mut self,
         buffer: &[u8],
         scope: &Scope,
-        lang: Option<&Box<str>>,
+        lang: Option<&str>,
         limits: &Limits,
     ) -> Result<Option<Stanza>, XmlError> {
         let Some(mut stanza) = self.stanza.take() else { return Ok(None) };
@@ -78,12 +78,13 @@ impl Entry {
         } else {
             let mut edits = std::mem::take(&mut self.edits);
             edits.sort_by_key(|edit| edit.at);
+            let bytes = apply(&edits, &buffer[..end], start, scope, limits)?;
             shift(&mut children, &edits, self.payload_start, scope);
-            apply(&edits, &buffer[..end], start, scope, limits)?
+            bytes
         };
         stanza.payload = Payload::from_index(bytes, children);
         if stanza.lang.is_none() {
-            stanza.lang = lang.cloned();
+            stanza.lang = lang.map(Box::from);
         }
         Ok(Some(stanza))
     }
@@ -192,16 +193,6 @@ fn address(text: &str, flags: &mut Flags, bad: u8) -> Option<Jid> {
     text.parse().inspect_err(|_| flags.set(bad)).ok()
 }
 
-impl Edit {
-    /// How much longer the payload gets.
-    fn growth(self, scope: &Scope) -> i64 {
-        match self.what {
-            What::Remove(length) => -i64::from(length),
-            What::Declare(binding) => declaration(scope.binding(binding as usize)).len() as i64,
-        }
-    }
-}
-
 fn declaration(binding: &Binding) -> Vec<u8> {
     let mut out = Vec::new();
     if binding.prefix.is_empty() {
@@ -214,15 +205,18 @@ fn declaration(binding: &Binding) -> Vec<u8> {
 
 /// Moves the children's ranges to where the edits put them.
 fn shift(children: &mut [Child], edits: &[Edit], payload_start: u32, scope: &Scope) {
-    let mut growth = 0;
+    let (mut added, mut removed) = (0, 0);
     let mut edits = edits.iter().peekable();
     for child in children {
         let end = child.end + payload_start;
-        child.start = (i64::from(child.start) + growth) as u32;
+        child.start = child.start + added - removed;
         while let Some(edit) = edits.next_if(|edit| edit.at < end) {
-            growth += edit.growth(scope);
+            match edit.what {
+                What::Remove(length) => removed += length,
+                What::Declare(binding) => added += declaration(scope.binding(binding as usize)).len() as u32,
+            }
         }
-        child.end = (i64::from(child.end) + growth) as u32;
+        child.end = child.end + added - removed;
     }
 }
 

@@ -45,6 +45,11 @@ impl Name {
         matches!(self.0, Repr::Known(0))
     }
 
+    /// Whether this is a namespace that cannot be declared: [`ns::XML`] or [`ns::XMLNS`].
+    pub(crate) fn is_reserved(&self) -> bool {
+        matches!(self.0, Repr::Known(10 | 11))
+    }
+
     /// From bytes, if they are a frequent text.
     pub(crate) fn known(text: &[u8]) -> Option<Name> {
         if text.is_empty() {
@@ -108,6 +113,12 @@ mod tests {
         assert_eq!(Name::from("urn:example:x"), Name::from_bytes(b"urn:example:x"));
         assert_ne!(known, Name::from("jabber:server"));
         assert_eq!(known, "jabber:client");
+    }
+
+    #[test]
+    fn some_names_are_known_by_number_here() {
+        assert!(Name::from(ns::XML).is_reserved() && Name::from(ns::XMLNS).is_reserved());
+        assert!(Name::from(ns::NONE).is_none() && !Name::from(ns::CLIENT).is_reserved());
     }
 
     #[test]

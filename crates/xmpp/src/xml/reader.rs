@@ -109,10 +109,11 @@ impl Reader {
                     return Err(XmlError::UnsupportedEncoding);
                 }
                 (_, [b'<']) if !self.frames => return Ok(None),
-                (Phase::Start, [b'<', b'?']) => match self.declaration(input)? {
-                    true => {}
-                    false => return self.nothing(),
-                },
+                (Phase::Start, [b'<', b'?']) => {
+                    if !self.declaration(input)? {
+                        return self.nothing();
+                    }
+                }
                 (_, [b'<', b'?']) => return Err(XmlError::Restricted("processing instruction")),
                 (_, [b'<', b'!']) => {
                     return Err(XmlError::Restricted("comment, dtd or cdata between stanzas"));
@@ -196,7 +197,7 @@ impl Reader {
             self.work = Some(work);
             return Ok(None);
         };
-        let lang = outer.and_then(|outer| outer.lang.as_ref());
+        let lang = outer.and_then(|outer| outer.lang.as_deref());
         let incoming = match work.entry.finish(&input[..end], work.checker.scope(), lang, &self.limits)? {
             Some(stanza) => Incoming::Stanza(stanza),
             None => Incoming::Other(Element::parse_in(&input[..end], scope(outer))?),

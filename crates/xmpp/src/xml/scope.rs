@@ -97,7 +97,7 @@ impl Scope {
         match prefix {
             b"xml" if ns == ns::XML => return Ok(true),
             b"xml" | b"xmlns" => return Err(WRONG),
-            _ if ns == ns::XML || ns == ns::XMLNS => return Err(WRONG),
+            _ if ns.is_reserved() => return Err(WRONG),
             b"" => {}
             _ if ns.is_none() => return Err(XmlError::NotWellFormed("prefix without a namespace")),
             _ => {}

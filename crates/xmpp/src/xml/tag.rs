@@ -203,26 +203,33 @@ fn value_end(buffer: &[u8], mut at: usize, quote: u8, seen: &mut Seen) -> Result
     }
 }
 
-/// End of the name at `at` and offset of its colon (0: none). Names within names of other alphabets are checked later.
+/// End of the name at `start` and offset of its colon, 0 if it has none. What is beyond ASCII is checked later.
 fn name(buffer: &[u8], start: usize, seen: &mut Seen) -> Result<Option<(usize, usize)>, XmlError> {
     const WRONG: XmlError = XmlError::NotWellFormed("character not allowed in a name");
-    let (mut at, mut colon, mut wanted) = (start, 0, NAME_START);
-    loop {
-        let Some(&byte) = buffer.get(at) else { return Ok(None) };
-        if is(byte, wanted) {
-            wanted = NAME;
-            seen.beyond_ascii |= byte >= 0x80;
-        } else if byte == b':' && wanted == NAME && colon == 0 {
-            // Namespaces in XML §4: one colon, a name on either side.
-            colon = at;
-            wanted = NAME_START;
-        } else if wanted == NAME {
-            return if byte == b':' { Err(WRONG) } else { Ok(Some((at, colon))) };
-        } else {
-            return Err(WRONG);
+    let Some(end) = part(buffer, start, seen)? else { return Ok(None) };
+    if buffer[end] != b':' {
+        return Ok(Some((end, 0)));
+    }
+    // Namespaces in XML §4: one colon, a name on either side.
+    let (colon, Some(end)) = (end, part(buffer, end + 1, seen)?) else { return Ok(None) };
+    if buffer[end] == b':' { Err(WRONG) } else { Ok(Some((end, colon))) }
+}
+
+/// End of a name without colons.
+fn part(buffer: &[u8], start: usize, seen: &mut Seen) -> Result<Option<usize>, XmlError> {
+    let (mut at, mut met) = (start, 0);
+    while let Some(&byte) = buffer.get(at) {
+        if !is(byte, NAME) {
+            break;
         }
+        met |= byte;
         at += 1;
     }
+    seen.beyond_ascii |= met >= 0x80;
+    if buffer.get(start).is_some_and(|byte| !is(*byte, NAME_START)) {
+        return Err(XmlError::NotWellFormed("character not allowed in a name"));
+    }
+    Ok((at < buffer.len()).then_some(at))
 }
 
 fn skip_space(buffer: &[u8], mut at: usize) -> usize {
