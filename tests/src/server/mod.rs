@@ -1,0 +1,265 @@
+//! The server under test: the real binary on loopback, as one process or as one for each role.
+//!
+//! Ports and data outlive a process, so a role can be killed and started again where it was.
+
+mod certificates;
+mod process;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context as _;
+use rustls::RootCertStore;
+use tempfile::TempDir;
+
+use self::process::Process;
+pub use self::process::{binary, build};
+
+/// The domain that plays take place in.
+pub const DOMAIN: &str = "localhost";
+/// A second one of the same server.
+pub const OTHER_DOMAIN: &str = "capulet.example";
+
+/// How many processes the server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Topology {
+    /// `throng run`: one.
+    Embedded,
+    /// A session, a router and two edges, over gRPC.
+    Split,
+}
+
+/// A process of the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// All roles.
+    Whole,
+    /// The router.
+    Router,
+    /// The owner of all accounts.
+    Session,
+    /// The first or the second edge.
+    Edge(usize),
+}
+
+/// What a file of configuration would say: (`limits.login_s`, `2`).
+pub type Setting<'a> = (&'a str, &'a str);
+
+/// Where clients connect.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    /// TCP, with STARTTLS.
+    pub tcp: SocketAddr,
+    /// TLS from the first byte.
+    pub tls: SocketAddr,
+    /// Plain HTTP.
+    pub http: SocketAddr,
+}
+
+/// A server that runs until it is dropped.
+pub struct Server {
+    /// How many processes it is.
+    pub topology: Topology,
+    /// Each edge's; one if embedded.
+    pub edges: Vec<Addresses>,
+    /// What clients trust.
+    pub roots: Arc<RootCertStore>,
+    folder: TempDir,
+    settings: Vec<(String, String)>,
+    session: SocketAddr,
+    router: SocketAddr,
+    running: Mutex<BTreeMap<Role, Process>>,
+}
+
+impl Topology {
+    /// Both.
+    pub const ALL: [Topology; 2] = [Topology::Embedded, Topology::Split];
+
+    /// In reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Topology::Embedded => "embedded",
+            Topology::Split => "split",
+        }
+    }
+
+    fn roles(self) -> &'static [Role] {
+        match self {
+            Topology::Embedded => &[Role::Whole],
+            // The administrator is added before the session opens the store.
+            Topology::Split => &[Role::Router, Role::Session, Role::Edge(0), Role::Edge(1)],
+        }
+    }
+}
+
+impl Server {
+    /// Starts all processes and waits until clients can log in.
+    pub async fn start(topology: Topology, settings: &[Setting<'_>]) -> anyhow::Result<Server> {
+        let folder = tempfile::Builder::new().prefix("throng-play-").tempdir()?;
+        let roots = certificates::make(folder.path(), &[DOMAIN, OTHER_DOMAIN])?;
+        let addresses = || Addresses { tcp: free_port(), tls: free_port(), http: free_port() };
+        let count = if topology == Topology::Split { 2 } else { 1 };
+        let (session, router) = (free_port(), free_port());
+        let server = Server {
+            topology,
+            edges: std::iter::repeat_with(addresses).take(count).collect(),
+            roots: Arc::new(roots),
+            settings: settings.iter().map(|(key, value)| (variable(key), (*value).to_owned())).collect(),
+            session,
+            router,
+            running: Mutex::default(),
+            folder,
+        };
+        for (number, edge) in server.edges.iter().enumerate() {
+            let file = server.file(Role::Edge(number));
+            std::fs::write(&file, configuration(number, count, *edge, session, router))?;
+        }
+        if topology == Topology::Split {
+            let file = server.file(Role::Session);
+            process::add_account(&file, "admin@localhost", "admin")
+                .await
+                .context("no administrator was added")?;
+        }
+        for role in topology.roles() {
+            server.begin(*role).await?;
+        }
+        Ok(server)
+    }
+
+    /// Starts a role that does not run, and waits until it serves.
+    pub async fn begin(&self, role: Role) -> anyhow::Result<()> {
+        let file = self.file(role).display().to_string();
+        let arguments: Vec<&str> = match role {
+            Role::Whole => vec!["run", "--dev", "--config", &file],
+            Role::Router => vec!["router", "--config", &file],
+            Role::Session => vec!["session", "--config", &file],
+            Role::Edge(_) => vec!["edge", "--config", &file],
+        };
+        let log = self.log(role);
+        let mut process = Process::start(&arguments, &self.settings, &log)?;
+        let serves = match role {
+            Role::Whole => process.serves_http(self.edges[0].http).await,
+            Role::Edge(number) => process.serves_http(self.edges[number].http).await,
+            Role::Session => process.listens(self.session).await,
+            Role::Router => process.listens(self.router).await,
+        };
+        let told = || format!("{role:?}: {}", std::fs::read_to_string(&log).unwrap_or_default());
+        serves.with_context(told)?;
+        self.lock().insert(role, process);
+        Ok(())
+    }
+
+    /// Ends a role with SIGKILL.
+    pub async fn kill(&self, role: Role) -> anyhow::Result<()> {
+        let process = self.lock().remove(&role).context("it does not run")?;
+        process.kill().await
+    }
+
+    /// Ends a role with SIGTERM and waits until it has drained.
+    pub async fn stop(&self, role: Role) -> anyhow::Result<()> {
+        let process = self.lock().remove(&role).context("it does not run")?;
+        process.stop().await
+    }
+
+    /// Lines of the logs that no log should have: panics.
+    pub fn panics(&self) -> Vec<String> {
+        let logs = self.topology.roles().iter().map(|role| self.log(*role));
+        let texts = logs.filter_map(|log| std::fs::read_to_string(log).ok());
+        let lines = texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>());
+        lines.filter(|line| line.contains("panicked at")).collect()
+    }
+
+    /// What a role has logged.
+    pub fn logged(&self, role: Role) -> String {
+        std::fs::read_to_string(self.log(role)).unwrap_or_default()
+    }
+
+    /// Keeps data and logs when the server is dropped, and says where.
+    pub fn keep(&mut self) -> PathBuf {
+        self.folder.disable_cleanup(true);
+        self.folder.path().to_path_buf()
+    }
+
+    fn file(&self, role: Role) -> PathBuf {
+        let number = if let Role::Edge(number) = role { number } else { 0 };
+        self.folder.path().join(format!("throng-{number}.toml"))
+    }
+
+    fn log(&self, role: Role) -> PathBuf {
+        self.folder.path().join(format!("{role:?}.log"))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Role, Process>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// `limits.login_s` is `THRONG_LIMITS_LOGIN_S` in the environment.
+fn variable(key: &str) -> String {
+    format!("THRONG_{}", key.replacen('.', "_", 1).to_uppercase())
+}
+
+/// One file for all roles but for what each edge has for itself.
+fn configuration(
+    number: usize,
+    edges: usize,
+    edge: Addresses,
+    session: SocketAddr,
+    router: SocketAddr,
+) -> String {
+    let Addresses { tcp, tls, http } = edge;
+    let mut text = String::new();
+    // Each play has an address of its own, but all that register meet in one limit after another in an hour of plays.
+    let _ = write!(
+        text,
+        r#"
+[server]
+domains = ["{DOMAIN}", "{OTHER_DOMAIN}"]
+data = "data"
+admins = ["admin@{DOMAIN}"]
+registration = true
+contacts_abuse = ["mailto:abuse@{DOMAIN}"]
+[session]
+edges = {edges}
+registrations_max = 100000
+[edge]
+member = "edge-{number}"
+starttls = ["{tcp}"]
+direct_tls = ["{tls}"]
+http = ["{http}"]
+tls_required = false
+plain_on_loopback = true
+proxies = []
+certificates = [{{ chain = "chain.pem", key = "key.pem" }}]
+[cluster]
+session_listen = "{session}"
+router_listen = "{router}"
+owners = ["http://{session}"]
+routers = ["http://{router}"]
+[log]
+level = "info"
+"#
+    );
+    text
+}
+
+/// A port that nobody has, below those that the system gives to clients.
+fn free_port() -> SocketAddr {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    const FIRST: u16 = 15_000;
+    const COUNT: u16 = 15_000;
+    // Processes of tests that run at once begin at different places.
+    let start = (std::process::id() % u32::from(COUNT)) as u16;
+    loop {
+        let next = NEXT.fetch_add(7, Ordering::Relaxed);
+        let port = FIRST + start.wrapping_mul(31).wrapping_add(next) % COUNT;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+}

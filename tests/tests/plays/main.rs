@@ -1,0 +1,12 @@
+//! What the server does, seen by clients: each play on the server as one process and as one for each role.
+//!
+//! `cargo test -p throng-tests --test plays -- [PART OF A NAME …] [--jobs N] [--list]`; `THRONG_BIN` names another
+//! binary than that of this build.
+
+mod messages;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    throng_tests::run::main(&[messages::PLAYS])
+}
