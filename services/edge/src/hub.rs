@@ -81,9 +81,13 @@ impl Hub {
         Arc::clone(self.settings.lock().entry(listener).or_insert_with(|| Arc::new(make())))
     }
 
-    /// The owner of a new exchange: the first that can be reached. It names the account's own if that is another.
-    pub(crate) fn link(&self) -> Option<Arc<Link>> {
-        self.links.iter().find(|link| link.outbox().is_some()).cloned()
+    /// The owner of a new exchange: that of the slot, if one is known; else the first that can be reached.
+    pub(crate) fn link(&self, slot: Option<u16>) -> Option<Arc<Link>> {
+        let reached = |link: &&Arc<Link>| link.outbox().is_some();
+        match self.links.iter().find(|link| slot.is_some_and(|slot| link.owns(slot))) {
+            Some(own) => Some(own).filter(reached).cloned(),
+            None => self.links.iter().find(reached).cloned(),
+        }
     }
 
     pub(crate) fn is_draining(&self) -> bool {

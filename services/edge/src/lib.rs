@@ -12,6 +12,7 @@ mod hub;
 mod link;
 mod listen;
 mod metrics;
+mod route;
 mod tls;
 mod transport;
 mod wheel;
@@ -203,7 +204,9 @@ async fn until_drained(hub: Arc<Hub>, drain: Drain, mut listeners: JoinSet<()>, 
     tracing::info!(clients = clients.len(), "draining");
     let batch = limits.drain_per_s.div_ceil(10).max(1) as usize;
     for some in clients.chunks(batch) {
-        some.iter().for_each(|client| client.drain());
+        for client in some {
+            client.drain();
+        }
         if Instant::now() < end {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }

@@ -25,6 +25,7 @@ use crate::{
     credit::Credit,
     hub::Hub,
     metrics,
+    route::Owned,
 };
 
 /// Version of the frames that this edge speaks.
@@ -38,6 +39,7 @@ pub(crate) struct Link {
     name: String,
     outbox: Mutex<Option<Outbox<EdgeFrame>>>,
     pub(crate) credit: Credit,
+    owned: Mutex<Owned>,
     next_exchange: AtomicU64,
     exchanges: Mutex<HashMap<u64, Arc<Client>, foldhash::fast::RandomState>>,
     streams: Mutex<HashMap<[u8; 16], Arc<Client>, foldhash::fast::RandomState>>,
@@ -58,6 +60,7 @@ impl Link {
             name,
             outbox: Mutex::default(),
             credit: Credit::default(),
+            owned: Mutex::default(),
             next_exchange: AtomicU64::new(1),
             exchanges: Mutex::default(),
             streams: Mutex::default(),
@@ -102,7 +105,7 @@ impl Link {
             if !heard {
                 heard = true;
                 tracing::info!(owner = self.name, "link to owner is up");
-                self.up(outbox.clone());
+                self.up(&outbox);
             }
             self.perform(hub, frames.frames, &mut batch);
             self.replenish(hub, &mut batch);
@@ -111,7 +114,7 @@ impl Link {
     }
 
     /// Says everything about every stream, then what is new.
-    fn up(&self, outbox: Outbox<EdgeFrame>) {
+    fn up(&self, outbox: &Outbox<EdgeFrame>) {
         self.credit.reset();
         *self.outbox.lock() = Some(outbox.clone());
         let streams: Vec<_> = self.streams.lock().values().cloned().collect();
@@ -155,6 +158,11 @@ impl Link {
         self.exchanges.lock().remove(&id)
     }
 
+    /// Whether the owner said that the slot is its own.
+    pub(crate) fn owns(&self, slot: u16) -> bool {
+        self.owned.lock().contains(slot)
+    }
+
     /// Streams that are remembered.
     pub(crate) fn streams(&self) -> usize {
         self.streams.lock().len()
@@ -195,6 +203,7 @@ impl Link {
                 }
                 In::Credit(room) => self.credit.add(room.items, room.bytes),
                 In::Welcome(welcome) => hub.welcome(welcome.hosts),
+                In::Table(table) => *self.owned.lock() = Owned::of(&table),
                 other => self.perform_rare(other),
             }
         }
@@ -220,25 +229,19 @@ impl Link {
             In::Bound(bound) => self.on_bound(&bound),
             In::Resumed(resumed) => self.on_resumed(&resumed),
             In::Hibernated(gone) => {
-                if self.stream(&gone.stream).is_some_and(|client| client.is_generation(gone.generation)) {
-                    self.forget(&gone.stream);
-                }
+                let client = self.stream(&gone.stream);
+                let is_it = client.is_some_and(|client| client.is_generation(gone.generation));
+                let _gone = is_it.then(|| self.streams.lock().remove(&gone.stream[..]));
             }
             In::Close(close) => {
                 if let Some(client) = self.stream(&close.stream)
                     && client.on_close(&close)
                 {
-                    self.forget(&close.stream);
+                    let _gone = self.streams.lock().remove(&close.stream[..]);
                 }
             }
-            // Slots are static: nothing moves yet.
-            In::Table(_) | In::Moved(_) => {}
-            In::Deliver(_)
-            | In::Handled(_)
-            | In::Enabled(_)
-            | In::State(_)
-            | In::Credit(_)
-            | In::Welcome(_) => {}
+            // `Moved`: slots are static, nothing moves yet. The others are no rare ones.
+            _ => {}
         }
     }
 
@@ -285,11 +288,6 @@ impl Link {
 
     fn stream(&self, id: &[u8]) -> Option<Arc<Client>> {
         self.streams.lock().get(id).cloned()
-    }
-
-    fn forget(&self, id: &[u8]) {
-        let client = self.streams.lock().remove(id);
-        drop(client);
     }
 
     /// Gives back what was used, in large pieces.

@@ -59,8 +59,13 @@ impl Queue {
         self.out.bytes.len() - self.taken
     }
 
+    /// Whether the transport took all, though it may not have written it.
+    fn is_taken(&self) -> bool {
+        self.taken == self.out.bytes.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
-        self.len() == 0 && !self.unflushed
+        self.is_taken() && !self.unflushed
     }
 
     /// Drops everything, and its space.
@@ -98,13 +103,13 @@ impl Transport {
         }
         match self {
             Self::Tcp(tcp) => {
-                while queue.len() > 0 {
+                while !queue.is_taken() {
                     let wrote = Pin::new(&mut *tcp).poll_write(cx, &queue.out.bytes[queue.taken..]);
                     queue.taken += nonzero(ready!(wrote))?;
                 }
             }
             Self::Tls(tls) => {
-                while queue.len() > 0 {
+                while !queue.is_taken() {
                     let wrote = Pin::new(&mut **tls).poll_write(cx, &queue.out.bytes[queue.taken..]);
                     queue.taken += nonzero(ready!(wrote))?;
                     queue.unflushed = true;

@@ -1,5 +1,7 @@
 //! The ways in: STARTTLS, TLS from the first byte, WebSocket, and the HTTP around it.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+
 mod hand;
 
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};

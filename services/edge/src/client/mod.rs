@@ -280,7 +280,7 @@ impl Client {
 
     /// Whether the owner, and what waits for the client, leave room for more.
     fn may_read(&self, state: &State, cx: &mut Context<'_>) -> bool {
-        if state.queue.len() > 0 {
+        if !state.queue.is_empty() {
             return false;
         }
         let Some(record) = &state.record else { return true };
@@ -329,16 +329,16 @@ impl Client {
                         Why::Failed
                     }
                 };
-                self.end(state, why, now, &mut scratch.frames);
+                Self::end(state, why, now, &mut scratch.frames);
             }
             other => {
-                tracing::error!(event = ?std::mem::discriminant(&other), "not an event of a bound stream")
+                tracing::error!(event = ?std::mem::discriminant(&other), "not an event of a bound stream");
             }
         }
     }
 
     /// Tells the owner that the client is gone. What was kept for it stays until the owner says otherwise.
-    fn end(&self, state: &mut State, why: Why, now: Instant, frames: &mut Vec<EdgeFrame>) {
+    fn end(state: &mut State, why: Why, now: Instant, frames: &mut Vec<EdgeFrame>) {
         state.until = Some(now + LINGER);
         if let Some(record) = &mut state.record {
             let (stream, generation) = (record.id.clone(), record.generation);
@@ -396,14 +396,14 @@ impl Client {
         let mut state = self.state.lock();
         let now = Instant::now();
         if state.until.is_none() {
-            self.end(&mut state, Why::Lost, now, &mut frames);
+            Self::end(&mut state, Why::Lost, now, &mut frames);
         }
         state.transport = Transport::Gone;
         state.waker = None;
         state.input = BytesMut::new();
         state.queue.clear();
         state.place = None;
-        self.leave_exchange(&mut state);
+        Self::leave_exchange(&mut state);
     }
 
     fn arm(self: &Arc<Self>, state: &mut State) {
@@ -430,7 +430,7 @@ impl Client {
         }
         let State { machine, queue, .. } = &mut *state;
         machine.fail(error, &mut queue.out);
-        self.end(&mut state, why, Instant::now(), &mut frames);
+        Self::end(&mut state, why, Instant::now(), &mut frames);
         wake(state);
     }
 

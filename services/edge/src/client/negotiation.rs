@@ -19,12 +19,14 @@ use xmpp::{
 };
 
 use super::{Client, LINGER, State, record::frame};
-use crate::{hub::Place, link::Link, metrics, transport::Transport};
+use crate::{hub::Place, link::Link, metrics, route, transport::Transport};
 
 /// A client that has no stream with an owner yet.
 pub(super) struct Exchange {
     /// Number of the exchange on its link.
     id: Option<u64>,
+    /// Slot of the account that the login names.
+    slot: Option<u16>,
     pub(super) address: Box<str>,
     /// The transport is protected.
     pub(super) tls: bool,
@@ -40,6 +42,7 @@ impl Exchange {
     pub(super) fn new(place: &Place, tls: bool, handshake_until: Option<Instant>) -> Self {
         Self {
             id: None,
+            slot: None,
             address: place.address().to_string().into(),
             tls,
             handshake_until,
@@ -118,7 +121,13 @@ impl Client {
                 state.until = Some(now + LINGER);
                 return;
             }
-            Event::Login { mechanism, initial } => Step::Start(start(state, mechanism, initial)),
+            Event::Login { mechanism, initial } => {
+                let slot = route::slot(mechanism, initial.as_deref().unwrap_or_default(), &facts(state).0);
+                if let Some(exchange) = &mut state.exchange {
+                    exchange.slot = slot;
+                }
+                Step::Start(start(state, mechanism, initial))
+            }
             Event::Response(data) => Step::Response(data.into()),
             Event::LoginAborted => Step::Abort(true),
             Event::Register(stanza) => {
@@ -164,7 +173,7 @@ impl Client {
     fn ask(self: &Arc<Self>, state: &mut State, kind: impl FnOnce(u64) -> Kind) {
         let Some(exchange) = &mut state.exchange else { return };
         if exchange.id.is_none() {
-            state.link = self.hub.link();
+            state.link = self.hub.link(exchange.slot);
             exchange.id = state.link.as_ref().map(|link| link.begin(self));
         }
         let sent = match (&state.link, exchange.id) {
@@ -172,18 +181,18 @@ impl Client {
             _ => false,
         };
         if !sent {
-            self.unanswered(state);
+            Self::unanswered(state);
         }
     }
 
     /// The owner of the exchange is gone.
     pub(crate) fn abandon(self: &Arc<Self>) {
         let mut state = self.state.lock();
-        self.unanswered(&mut state);
+        Self::unanswered(&mut state);
         super::wake(state);
     }
 
-    fn unanswered(&self, state: &mut State) {
+    fn unanswered(state: &mut State) {
         let State { machine, queue, exchange, .. } = state;
         let Some(exchange) = exchange else { return };
         exchange.id = None;
@@ -196,7 +205,7 @@ impl Client {
     }
 
     /// The client is gone, or has its stream.
-    pub(super) fn leave_exchange(&self, state: &mut State) {
+    pub(super) fn leave_exchange(state: &mut State) {
         let id = state.exchange.take().and_then(|exchange| exchange.id);
         if let (Some(link), Some(id)) = (&state.link, id)
             && link.finish(id).is_some()

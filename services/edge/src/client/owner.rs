@@ -30,8 +30,7 @@ impl Client {
             return false;
         }
         let address = Self::enter(&mut state, link);
-        state.record =
-            Some(Box::new(Record::new(bound.stream.clone(), bound.generation, link.outbox(), address)));
+        state.record = Some(Box::new(Record::new(&bound.stream, bound.generation, link.outbox(), address)));
         let State { machine, queue, .. } = &mut *state;
         machine.bind(jid, Instant::now(), &mut queue.out);
         metrics::BOUND.inc();
@@ -47,7 +46,7 @@ impl Client {
             return false;
         }
         let address = Self::enter(&mut state, link);
-        let mut record = Record::new(resumed.stream.clone(), resumed.generation, link.outbox(), address);
+        let mut record = Record::new(&resumed.stream, resumed.generation, link.outbox(), address);
         record.resume(&resumed.state, resumed.position, resumed.max_s);
         state.record = Some(Box::new(record));
         let counts = Counts {
@@ -192,7 +191,7 @@ impl Client {
             }
             None => machine.close(&mut queue.out),
         }
-        self.end(&mut state, Why::Closed, Instant::now(), &mut Vec::new());
+        Self::end(&mut state, Why::Closed, Instant::now(), &mut Vec::new());
         state.record = None;
         super::wake(state);
         true

@@ -45,14 +45,14 @@ pub(crate) struct Record {
 
 impl Record {
     pub(crate) fn new(
-        id: Bytes,
+        id: &[u8],
         generation: u64,
         outbox: Option<Outbox<EdgeFrame>>,
         address: Box<str>,
     ) -> Self {
         Self {
             // A slice of a message would hold the whole message.
-            id: Bytes::copy_from_slice(&id),
+            id: Bytes::copy_from_slice(id),
             generation,
             outbox,
             resume: false,

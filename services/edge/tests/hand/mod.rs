@@ -1,5 +1,9 @@
 //! An owner played by hand, and a client.
-#![allow(dead_code, reason = "each file of tests uses a part")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each file of tests uses a part, and fails where it stands"
+)]
 
 use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
@@ -25,14 +29,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The owner's side of the link.
 pub(crate) struct Hand {
-    attached: mpsc::UnboundedReceiver<(Outbox<OwnerFrame>, Streaming<EdgeFrames>)>,
+    attached: mpsc::UnboundedReceiver<Life>,
     service: Service,
-    life: Option<(Outbox<OwnerFrame>, Streaming<EdgeFrames>)>,
+    life: Option<Life>,
     heard: std::collections::VecDeque<Out>,
 }
 
 #[derive(Clone)]
-struct Service(Arc<Mutex<mpsc::UnboundedSender<(Outbox<OwnerFrame>, Streaming<EdgeFrames>)>>>);
+struct Service(Arc<Mutex<mpsc::UnboundedSender<Life>>>);
+
+/// One life of the link: where to, where from.
+type Life = (Outbox<OwnerFrame>, Streaming<EdgeFrames>);
 
 #[tonic::async_trait]
 impl Session for Service {
