@@ -82,6 +82,7 @@ mod tests {
             "<message from='romeo@montague.example/orchard' to='juliet@capulet.example'>\
              <stanza-id xmlns='urn:xmpp:sid:0' id='1' by='juliet@capulet.example'/>\
              <stanza-id xmlns='urn:xmpp:sid:0' id='2' by='Juliet@CAPULET.example'/>\
+             <stanza-id xmlns='urn:xmpp:sid:0' id='5' by='capulet.example'/>\
              <stanza-id xmlns='urn:xmpp:sid:0' id='3' by='room@muc.example'/>\
              <delay xmlns='urn:xmpp:delay' from='capulet.example' stamp='2002-09-10T23:08:25Z'/>\
              <delay xmlns='urn:xmpp:delay' from='romeo@montague.example' stamp='2002-09-10T23:08:25Z'/>\

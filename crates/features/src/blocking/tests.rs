@@ -62,6 +62,21 @@ fn nothing_passes_between_the_two() {
 }
 
 #[test]
+fn nobody_blocks_their_own_sessions() {
+    let mut stage = Stage::new();
+    let chamber = stage.enter("chamber");
+    blocked(&mut stage, &["capulet.example", "juliet@capulet.example"]);
+    let room = stage.room(Blocking::build);
+    let note = "<message from='juliet@capulet.example/chamber' to='juliet@capulet.example/balcony'/>";
+    assert_eq!(sends(&mut stage, &*room, At::Received, note), "go");
+    assert_eq!(stage.ask(&*room, At::Sent, Some(chamber), note), "go");
+    assert_eq!(
+        sends(&mut stage, &*room, At::Received, "<message from='nurse@capulet.example/x'/>"),
+        "error service-unavailable"
+    );
+}
+
+#[test]
 fn an_entry_stands_for_what_it_covers() {
     for (pattern, yes, no) in [
         ("a@x.example/r", "a@x.example/r", "a@x.example/s"),

@@ -32,10 +32,10 @@ pub(super) fn eligible(stanza: &Stanza, direction: Direction) -> bool {
 }
 
 /// A private message from an occupant: the room has sent it to all sessions that are in it. It carries the room's `x`
-/// (XEP-0045 §7.5), as does an invitation by the room, which is copied.
+/// (XEP-0045 §7.5), as does an invitation, which is copied: it comes from the room itself.
 fn from_occupant(stanza: &Stanza) -> bool {
     let from_full = stanza.from.as_ref().is_some_and(xmpp::jid::Jid::is_full);
-    from_full && stanza.payload.has(ns::MUC_USER, "x") && !invites(stanza)
+    from_full && stanza.payload.has(ns::MUC_USER, "x")
 }
 
 /// Whether it has what instant messaging is made of beside bodies: receipts, chat states, markers, calls (XEP-0353),

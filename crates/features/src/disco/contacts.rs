@@ -42,6 +42,7 @@ mod tests {
         assert_eq!(read.form_type(), Some("http://jabber.org/network/serverinfo"));
         assert_eq!(read.all("abuse-addresses"), ["mailto:a@x", "xmpp:c@x"]);
         assert_eq!(read.all("admin-addresses"), ["xmpp:b@x"]);
+        assert_eq!(read.fields().count(), 3, "FORM_TYPE and each role once");
         assert!(form(&[]).is_none());
     }
 }
