@@ -8,7 +8,7 @@ use tracing_subscriber::fmt::format::FmtSpan;
 
 /// What is logged, and how.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct Log {
     /// The least important level, or a filter by module as `info,edge=debug`.
     pub level: String,
@@ -24,12 +24,6 @@ pub enum Format {
     Text,
     /// An object a line.
     Json,
-}
-
-impl Default for Log {
-    fn default() -> Self {
-        Self { level: "info".into(), format: Format::Text }
-    }
 }
 
 impl Log {

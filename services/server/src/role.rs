@@ -1,0 +1,112 @@
+//! One role in a process of its own; the others are behind gRPC.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use features::host::Host;
+use node::shutdown::Drain;
+use node::{Wire, wire};
+use tokio::net::TcpListener;
+use xmpp::jid::Jid;
+
+use crate::cli::Source;
+use crate::configuration::Configuration;
+use crate::control::{self, Admin};
+
+/// `throng edge`
+pub(crate) async fn edge(source: Source) -> anyhow::Result<()> {
+    let configuration = Configuration::load(&source, None)?;
+    let drain = begin(&configuration).await?;
+    let urls = &configuration.cluster.owners;
+    let wires = wires("cluster.owners", urls)?;
+    let owners = urls.iter().zip(wires).map(|(url, wire)| ::edge::Owner { name: url.clone(), wire });
+    let edge = ::edge::Edge::start(configuration.edge, owners.collect(), drain)?;
+    tracing::info!("edge is ready");
+    edge.finished().await;
+    Ok(())
+}
+
+/// `throng session`
+pub(crate) async fn session(source: Source) -> anyhow::Result<()> {
+    let configuration = Configuration::load(&source, None)?;
+    let drain = begin(&configuration).await?;
+    let listener = listen(configuration.cluster.session_listen).await?;
+    let store = control::open_store(&configuration.server.data, configuration.store)?;
+    let routers = wires("cluster.routers", &configuration.cluster.routers)?;
+    let owner = own(&configuration, store, routers).await?;
+    tracing::info!(address = %configuration.cluster.session_listen, "session is ready");
+    let service = owner.service();
+    let stop = async move {
+        drain.begun().await;
+        // Edges are told to look for the next owner; then nothing is left that a graceful end would wait for.
+        owner.stop().await;
+    };
+    Ok(wire::serve(listener, service, stop).await?)
+}
+
+/// `throng router`
+pub(crate) async fn router(source: Source) -> anyhow::Result<()> {
+    let configuration = Configuration::load(&source, None)?;
+    let drain = begin(&configuration).await?;
+    let listener = listen(configuration.cluster.router_listen).await?;
+    let router = ::router::Router::start(configuration.router);
+    tracing::info!(address = %configuration.cluster.router_listen, "router is ready");
+    Ok(wire::serve(listener, router.service(), async move { drain.begun().await }).await?)
+}
+
+/// What every process begins with: its log, its metrics, and an ear for signals.
+pub(crate) async fn begin(configuration: &Configuration) -> anyhow::Result<Drain> {
+    let log = &configuration.log;
+    log.begin().map_err(|reason| {
+        let found = format!("{:?} ({reason})", log.level);
+        configuration.settings.problem("log.level", found, "a level, or a filter as info,edge=debug")
+    })?;
+    if let Some(address) = configuration.metrics.listen {
+        let listener = listen(address).await?;
+        tokio::spawn(node::telemetry::serve(listener));
+        tracing::info!(%address, "metrics are served");
+    }
+    Ok(Drain::on_signals(configuration.server.grace)?)
+}
+
+/// Begins to own accounts: sessions over this store, and administration beside them.
+pub(crate) async fn own(
+    configuration: &Configuration,
+    store: store::Store,
+    routers: Vec<Wire>,
+) -> anyhow::Result<Arc<session::Owner>> {
+    let hosts = hosts(configuration);
+    let owner = session::Owner::start(configuration.session.clone(), store.clone(), hosts, routers).await?;
+    let admin = Admin::new(configuration, store, Some(owner.directory()));
+    control::listen(&configuration.server.data, admin)?;
+    Ok(owner)
+}
+
+/// The domains as the features see them.
+fn hosts(configuration: &Configuration) -> Vec<Host> {
+    let server = &configuration.server;
+    let admins_of = |domain: &Jid| {
+        server.admins.iter().filter(|admin| admin.domain() == domain.domain()).cloned().collect()
+    };
+    let host = |domain: &Jid| Host {
+        domain: domain.clone(),
+        admins: admins_of(domain),
+        contacts: server.contacts.clone(),
+        registration: server.registration,
+        anonymous: server.anonymous,
+        archive: server.archive,
+        stanza_bytes_max: configuration.edge.limits.stanza_bytes,
+        started_ms: control::now_ms(),
+    };
+    server.domains.iter().map(host).collect()
+}
+
+async fn listen(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("{address} cannot be listened on"))
+}
+
+fn wires(key: &str, urls: &[String]) -> anyhow::Result<Vec<Wire>> {
+    urls.iter()
+        .map(|url| Ok(wire::remote(url.parse().with_context(|| format!("{key}: {url:?} is no URL"))?)))
+        .collect()
+}
