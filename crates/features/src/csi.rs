@@ -16,7 +16,7 @@ use crate::ports::Ports;
 /// Stanzas held back for a session at most; then they go.
 pub const HELD_BACK_MAX: usize = 256;
 
-/// See [`Csi`].
+/// What this room says of itself.
 pub static ABOUT: About = About {
     name: "csi",
     doc: "Holds back presence and chat states while a client's user looks elsewhere.",

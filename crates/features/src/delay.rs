@@ -7,7 +7,7 @@ use xmpp::{datetime, ns};
 
 use crate::about::{About, Spec};
 
-/// See [`stamp`].
+/// What this room says of itself.
 pub static ABOUT: About = About {
     name: "delay",
     doc: "Stamps what was kept with the time at which it came.",

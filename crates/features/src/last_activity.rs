@@ -14,7 +14,7 @@ use crate::context::{Context, Next, after};
 use crate::iq;
 use crate::ports::Ports;
 
-/// See [`LastActivity`].
+/// What this room says of itself.
 pub(crate) static ABOUT: About = About {
     name: "last-activity",
     doc: "Tells the server's uptime, and those who see an account's presence since when it has been away.",

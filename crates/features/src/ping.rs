@@ -9,7 +9,7 @@ use crate::context::{Context, Next};
 use crate::iq;
 use crate::ports::Ports;
 
-/// See [`Ping`].
+/// What this room says of itself.
 pub(crate) static ABOUT: About = About {
     name: "ping",
     doc: "Answers pings to the domain and to one's own account.",

@@ -18,7 +18,7 @@ use crate::ports::Ports;
 /// Elements that an account may keep.
 pub(crate) const ELEMENTS_MAX: usize = 128;
 
-/// See [`PrivateStorage`].
+/// What this room says of itself.
 pub(crate) static ABOUT: About = About {
     name: "private-storage",
     doc: "Keeps small XML documents for a user's clients.",

@@ -11,7 +11,7 @@ use crate::context::{Context, Next};
 use crate::delay::claims;
 use crate::ports::Ports;
 
-/// See [`StanzaIds`].
+/// What this room says of itself.
 pub static ABOUT: About = About {
     name: "stanza-ids",
     doc: "Gives messages the id they have in the archive, and removes such ids and delays that others claim in our name.",

@@ -10,7 +10,7 @@ use crate::context::{Context, Next};
 use crate::iq;
 use crate::ports::Ports;
 
-/// See [`Time`].
+/// What this room says of itself.
 pub(crate) static ABOUT: About = About {
     name: "time",
     doc: "Tells the server's time.",

@@ -24,7 +24,7 @@ use crate::ports::Ports;
 /// A vCard at most, in bytes of XML.
 pub(crate) const BYTES_MAX: usize = 192 * 1024;
 
-/// See [`Vcard`].
+/// What this room says of itself.
 pub(crate) static ABOUT: About = About {
     name: "vcard",
     doc: "Keeps vCards, and tells in presence which photo is in one.",

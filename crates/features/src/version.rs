@@ -10,7 +10,7 @@ use crate::context::{Context, Next};
 use crate::iq;
 use crate::ports::Ports;
 
-/// See [`Version`].
+/// What this room says of itself.
 pub(crate) static ABOUT: About = About {
     name: "version",
     doc: "Tells the name and the version of this software.",

@@ -20,7 +20,7 @@ use crate::ports::Ports;
 /// Entries of a block list at most.
 pub const BLOCKED_MAX: usize = 2_000;
 
-/// See [`Blocking`].
+/// What this room says of itself.
 pub static ABOUT: About = About {
     name: "blocking",
     doc: "Lets users block others, so that neither reaches the other.",

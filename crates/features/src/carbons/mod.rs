@@ -16,7 +16,7 @@ use crate::iq;
 use crate::ports::Ports;
 use eligible::{Direction, eligible};
 
-/// See [`Carbons`].
+/// What this room says of itself.
 pub static ABOUT: About = About {
     name: "carbons",
     doc: "Copies messages to a user's other clients.",

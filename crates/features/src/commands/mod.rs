@@ -23,7 +23,7 @@ use crate::ports::Ports;
 use admin::{COMMANDS, Command, Office, Outcome};
 use open::Open;
 
-/// See [`Commands`].
+/// What this room says of itself.
 pub(crate) static ABOUT: About = About {
     name: "commands",
     doc: "Lets administrators manage accounts and sessions from their client.",

@@ -5,7 +5,7 @@ use xmpp::ns;
 use crate::about::{About, Spec};
 use crate::data_form::{FieldType, Form};
 
-/// See [`form`].
+/// What this room says of itself.
 pub static ABOUT: About = About {
     name: "contacts",
     doc: "Tells how the people behind the service are reached.",

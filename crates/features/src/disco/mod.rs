@@ -15,7 +15,7 @@ use crate::iq;
 use crate::ports::Ports;
 use info::Info;
 
-/// See [`Disco`].
+/// What this room says of itself.
 pub static ABOUT: About = About {
     name: "disco",
     doc: "Tells what the domain and an account are and can do.",

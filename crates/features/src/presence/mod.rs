@@ -21,7 +21,7 @@ use crate::context::{Context, Next};
 use crate::ports::Ports;
 use crate::subscription;
 
-/// See [`Presence`].
+/// What this room says of itself.
 pub static ABOUT: About = About {
     name: "presence",
     doc: "Tells contacts who is there, and lets them ask to be told.",

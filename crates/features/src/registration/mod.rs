@@ -15,7 +15,7 @@ use crate::host::Host;
 use crate::iq;
 use crate::ports::Ports;
 
-/// See [`Registration`].
+/// What this room says of itself.
 pub static ABOUT: About = About {
     name: "registration",
     doc: "Lets users make an account where that is configured, change its password and remove it.",

@@ -22,7 +22,7 @@ use crate::subscription;
 /// The bytes of a contact's name, or of a group's, at most.
 const NAME_BYTES_MAX: usize = 1_023;
 
-/// See [`Rosters`].
+/// What this room says of itself.
 pub static ABOUT: About = About {
     name: "roster",
     doc: "Keeps the contacts of users and tells all their clients of changes.",
