@@ -9,13 +9,13 @@ pub(crate) const NAME: u8 = 2;
 /// Space, tab, line feed, carriage return.
 pub(crate) const SPACE: u8 = 4;
 
-/// Bytes beyond ASCII are in both classes of names and make their token take the slow check.
+/// Of ASCII: what is beyond makes its token take the slow check.
 static CLASS: [u8; 256] = {
     let mut class = [0; 256];
     let mut at = 0;
     while at < 256 {
         class[at] = match at as u8 {
-            b'A'..=b'Z' | b'a'..=b'z' | b'_' | 0x80.. => NAME_START | NAME,
+            b'A'..=b'Z' | b'a'..=b'z' | b'_' => NAME_START | NAME,
             b'0'..=b'9' | b'-' | b'.' => NAME,
             b' ' | b'\t' | b'\n' | b'\r' => SPACE,
             _ => 0,

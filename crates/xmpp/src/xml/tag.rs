@@ -144,22 +144,12 @@ fn attribute(
     seen: &mut Seen,
 ) -> Result<Option<Attribute>, XmlError> {
     let Some((name_end, colon)) = name(buffer, start, seen)? else { return Ok(None) };
-    let mut at = name_end;
-    if buffer.get(at) != Some(&b'=') {
-        at = skip_space(buffer, at);
-    }
-    match buffer.get(at) {
-        None => return Ok(None),
-        Some(b'=') => at += 1,
-        Some(_) => return Err(UNEXPECTED),
-    }
-    let quote = loop {
-        match buffer.get(at) {
+    let (at, quote) = match buffer.get(name_end..name_end + 2) {
+        Some(&[b'=', quote @ (b'"' | b'\'')]) => (name_end + 1, quote),
+        _ => match spaced_quote(buffer, name_end)? {
+            Some(found) => found,
             None => return Ok(None),
-            Some(&quote @ (b'"' | b'\'')) => break quote,
-            Some(&byte) if is(byte, SPACE) => at += 1,
-            Some(_) => return Err(UNEXPECTED),
-        }
+        },
     };
     let value = at + 1;
     seen.to_resolve = false;
@@ -173,6 +163,22 @@ fn attribute(
         value_end: value_end as u32,
         plain: !seen.to_resolve,
     }))
+}
+
+/// The quote that begins a value and its offset, where space stands around the equals sign.
+fn spaced_quote(buffer: &[u8], at: usize) -> Result<Option<(usize, u8)>, XmlError> {
+    let equals = skip_space(buffer, at);
+    match buffer.get(equals) {
+        None => return Ok(None),
+        Some(b'=') => {}
+        Some(_) => return Err(UNEXPECTED),
+    }
+    let at = skip_space(buffer, equals + 1);
+    match buffer.get(at) {
+        None => Ok(None),
+        Some(&quote @ (b'"' | b'\'')) => Ok(Some((at, quote))),
+        Some(_) => Err(UNEXPECTED),
+    }
 }
 
 /// Offset of the quote that ends the value beginning at `at`.
@@ -217,19 +223,21 @@ fn name(buffer: &[u8], start: usize, seen: &mut Seen) -> Result<Option<(usize, u
 
 /// End of a name without colons.
 fn part(buffer: &[u8], start: usize, seen: &mut Seen) -> Result<Option<usize>, XmlError> {
-    let (mut at, mut met) = (start, 0);
-    while let Some(&byte) = buffer.get(at) {
-        if !is(byte, NAME) {
-            break;
+    let mut at = start;
+    loop {
+        let rest = buffer.get(at..).unwrap_or_default();
+        let Some(plain) = rest.iter().position(|byte| !is(*byte, NAME)) else { break };
+        at += plain;
+        if buffer[at] >= 0x80 {
+            seen.beyond_ascii = true;
+            at = chars::skip_beyond_ascii(buffer, at);
+        } else if buffer[start] < 0x80 && !is(buffer[start], NAME_START) {
+            return Err(XmlError::NotWellFormed("character not allowed in a name"));
+        } else {
+            return Ok(Some(at));
         }
-        met |= byte;
-        at += 1;
     }
-    seen.beyond_ascii |= met >= 0x80;
-    if buffer.get(start).is_some_and(|byte| !is(*byte, NAME_START)) {
-        return Err(XmlError::NotWellFormed("character not allowed in a name"));
-    }
-    Ok((at < buffer.len()).then_some(at))
+    Ok(None)
 }
 
 fn skip_space(buffer: &[u8], mut at: usize) -> usize {
