@@ -149,6 +149,8 @@ impl Resident {
         };
         cx.frame(&resume.link, Frame::Resumed(frame));
         self.give_mailbox(cx, id, acked);
+        // XEP-0352 §5.2: a client that is back says again that its user looks elsewhere.
+        self.start_csi(cx, id, true);
     }
 
     /// Gives again what the session's edge does not have: everything in the mailbox above `n`.
