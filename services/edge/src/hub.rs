@@ -187,3 +187,26 @@ fn network(address: IpAddr) -> IpAddr {
         IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_address_has_a_bounded_number_of_places() {
+        let mut config = Config::default();
+        config.limits.connections_per_address_max = 2;
+        config.limits.connections_max = 3;
+        let hub = Hub::new(config, None, Vec::new(), Drain::new().1);
+        let place = |text: &str| hub.place(text.parse().unwrap());
+        let first = place("2001:db8::1");
+        let second = place("2001:db8::2");
+        assert!(first.is_some() && second.is_some());
+        assert!(place("2001:db8::3").is_none(), "the same /64");
+        drop(first);
+        let third = place("2001:db8::3");
+        assert!(third.is_some());
+        let _local = [place("127.0.0.1"), place("::ffff:127.0.0.1")];
+        assert!(place("127.0.0.1").is_none(), "there is a limit for all");
+    }
+}

@@ -242,6 +242,71 @@ async fn a_drain_closes_clients_and_waits_for_the_owner() {
     tokio::time::timeout(Duration::from_secs(5), edge.edge.finished()).await.unwrap();
 }
 
+#[tokio::test]
+async fn whoever_resumes_displaces_the_connection_before() {
+    let (mut hand, edge, mut before) = hand::bound().await;
+    before.says("<enable xmlns='urn:xmpp:sm:3' resume='true'/>").await;
+    hand.hears().await;
+    enabled(&hand, 0);
+    before.hears("max='60'/>").await;
+    let mut after = Client::connect(&edge).await;
+    let exchange = hand.authorise(&mut after).await;
+    after.says("<resume xmlns='urn:xmpp:sm:3' previd='sm' h='0'/>").await;
+    assert!(matches!(hand.hears().await, Out::Resume(_)));
+    hand.says(In::Resumed(Resumed {
+        exchange,
+        stream: STREAM.to_vec().into(),
+        generation: 2,
+        jid: "juliet@capulet.example/b".into(),
+        previd: "sm".into(),
+        ..Resumed::default()
+    }));
+    before.hears("<conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>").await;
+    before.is_closed().await;
+    hand.says(In::Deliver(deliver(1, "<body>of the old attachment</body>")));
+    hand.says(In::Deliver(Deliver { generation: 2, ..deliver(1, "<body>new</body>") }));
+    after
+        .hears("<resumed xmlns='urn:xmpp:sm:3' previd='sm' h='0'/><message><body>new</body></message>")
+        .await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_closed_and_its_mail_is_remembered() {
+    let mut hand = Hand::new();
+    let mut config = hand::config();
+    config.limits.out_queue_bytes = 64 * 1024;
+    let edge = hand::edge_with(&hand, config);
+    hand.welcome().await;
+    let mut juliet = Client::connect(&edge).await;
+    hand.bind(&mut juliet).await;
+    let body = format!("<body>{}</body>", "x".repeat(60_000));
+    for n in 1..=400 {
+        hand.says(In::Deliver(deliver(n, &body)));
+    }
+    loop {
+        match hand.hears().await {
+            Out::Ended(ended) => break assert_eq!(ended.why(), Why::Lost),
+            Out::Kept(kept) => assert!(kept.out_n < 400, "what was not written is not kept"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_owner_without_room_holds_back_the_client() {
+    let (mut hand, _edge, mut juliet) = hand::bound().await;
+    hand.says(In::Credit(proto::delivery::Credit { items: 1, bytes: 1_000 }));
+    hand.says(In::Deliver(deliver(1, "<body>credit is known</body>")));
+    juliet.hears("known</body></message>").await;
+    hand.until(|kind| matches!(kind, Out::Kept(_))).await;
+    juliet.says("<presence/>").await;
+    assert!(matches!(hand.hears().await, Out::Item(_)));
+    juliet.says("<presence/>").await;
+    assert!(tokio::time::timeout(Duration::from_millis(200), hand.hears()).await.is_err());
+    hand.says(In::Credit(proto::delivery::Credit { items: 1, bytes: 1_000 }));
+    assert!(matches!(hand.hears().await, Out::Item(item) if item.uid.as_ref().unwrap().n == 2));
+}
+
 fn deliver(out_n: u64, payload: &str) -> Deliver {
     let payload = bytes::Bytes::copy_from_slice(payload.as_bytes());
     let stanza = proto::delivery::Stanza { payload, flags: 1, ..Default::default() };
