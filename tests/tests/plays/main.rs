@@ -4,9 +4,11 @@
 //! binary than that of this build.
 
 mod messages;
+mod sasl;
+mod streams;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    throng_tests::run::main(&[messages::PLAYS])
+    throng_tests::run::main(&[streams::PLAYS, sasl::PLAYS, messages::PLAYS])
 }
