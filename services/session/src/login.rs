@@ -56,7 +56,7 @@ enum Misplaced {
 }
 
 impl Logins {
-    /// Something of a client that logs in. It is answered by one frame, now or later.
+    /// Something of a client that logs in. Unless it gives up, it is answered by one frame, now or later.
     pub(crate) fn login(self: &Arc<Self>, owner: &Arc<Owner>, link: &Link, frame: wire::Login) {
         let exchange = frame.exchange;
         let refusal = match frame.step {
@@ -72,9 +72,10 @@ impl Logins {
                 }
                 Err(Misplaced::Unknown) => Some(Condition::MalformedRequest.into()),
             },
+            // The edge has told its client; an answer would be taken for one to the client's next attempt.
             Some(FromEdge::Abort(_)) => {
                 self.gone(exchange);
-                Some(Condition::Aborted.into())
+                None
             }
             None => Some(Condition::MalformedRequest.into()),
         };

@@ -289,7 +289,6 @@ async fn an_abort_ends_the_exchange_and_what_follows_it_finds_none() {
     stage.open(SCRAM, Some(client.first()));
     let ToEdge::Challenge(challenge) = stage.hear_step().await else { panic!("no challenge") };
     stage.say(FromEdge::Abort(true));
-    assert_eq!(stage.hear_end().await, End::Out("aborted", false));
     stage.say(FromEdge::Response(client.respond(&challenge).unwrap().into()));
     assert_eq!(stage.hear_end().await, End::Out("malformed-request", false));
 }
