@@ -53,8 +53,8 @@ pub enum Error {
     /// TLS cannot be set up.
     #[error("tls: {0}")]
     Tls(#[from] rustls::Error),
-    /// A listener for TLS has no certificate.
-    #[error("listeners for TLS need a certificate")]
+    /// TLS is required, by a listener or for all streams, and there is no certificate.
+    #[error("tls is required and there is no certificate")]
     NoCertificate,
 }
 
@@ -98,7 +98,10 @@ impl Edge {
     /// Binds every listener and begins to serve, in the current runtime.
     pub fn start(config: Config, owners: Vec<Owner>, drain: Drain) -> Result<Self, Error> {
         let tls = Tls::new(&config)?;
-        if tls.is_none() && !(config.direct_tls.is_empty() && config.https.is_empty()) {
+        let needs_tls = !config.direct_tls.is_empty()
+            || !config.https.is_empty()
+            || config.tls_required && !config.starttls.is_empty();
+        if needs_tls && tls.is_none() {
             return Err(Error::NoCertificate);
         }
         let links: Vec<_> = owners.iter().map(|owner| Link::new(owner.name.clone())).collect();

@@ -8,7 +8,7 @@ use std::{
 };
 
 use axum::extract::ws::{Message, WebSocket};
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use futures_util::{Sink, Stream};
 use tokio::{
     io::{AsyncReadExt, AsyncWrite},
@@ -122,6 +122,16 @@ impl Transport {
         }
         queue.clear();
         Poll::Ready(Ok(()))
+    }
+
+    /// Asks a client on a WebSocket whether it is there: messages have no whitespace between them.
+    pub(crate) fn ping(&mut self, cx: &mut Context<'_>, queue: &mut Queue) {
+        if let Self::WebSocket(socket) = self
+            && let Poll::Ready(Ok(())) = Pin::new(&mut **socket).poll_ready(cx)
+            && Pin::new(&mut **socket).start_send(Message::Ping(Bytes::new())).is_ok()
+        {
+            queue.unflushed = true;
+        }
     }
 
     /// Says that nothing more is written.

@@ -157,6 +157,39 @@ async fn a_stream_over_websocket_is_one_of_messages() {
 }
 
 #[tokio::test]
+async fn a_quiet_client_on_websocket_is_pinged() {
+    let mut hand = Hand::new();
+    let mut config = config();
+    config.limits.quiet_s = 1;
+    let edge = edge_with(&hand, config);
+    hand.welcome().await;
+    let mut request = websocket_url(&edge).into_client_request().unwrap();
+    request.headers_mut().insert("sec-websocket-protocol", "xmpp".parse().unwrap());
+    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+    let open = "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='capulet.example' version='1.0'/>";
+    let client = "xmlns='jabber:client'";
+    socket.send(Message::text(open)).await.unwrap();
+    socket
+        .send(Message::text("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'/>"))
+        .await
+        .unwrap();
+    let exchange = loop {
+        if let Out::Login(login) = hand.hears().await {
+            break login.exchange;
+        }
+    };
+    hand.succeeds(exchange);
+    socket.send(Message::text(open)).await.unwrap();
+    let bind =
+        format!("<iq {client} type='set' id='1'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>");
+    socket.send(Message::text(bind)).await.unwrap();
+    assert!(matches!(hand.hears().await, Out::Bind(_)));
+    hand.binds(exchange);
+    let pinged = async { while !matches!(socket.next().await, Some(Ok(Message::Ping(_)))) {} };
+    tokio::time::timeout(Duration::from_secs(10), pinged).await.expect("no ping");
+}
+
+#[tokio::test]
 async fn too_many_pings_close_a_websocket() {
     let mut hand = Hand::new();
     let mut config = config();

@@ -167,9 +167,12 @@ impl Client {
         now: Instant,
         cx: &mut Context<'_>,
     ) -> Poll<()> {
-        let State { machine, queue, .. } = &mut *state;
+        let State { machine, queue, transport, .. } = &mut *state;
+        let due = machine.deadline().is_some_and(|deadline| now >= deadline);
         if let Some(event) = machine.tick(now, &mut queue.out) {
             self.perform(state, event, now, scratch);
+        } else if due {
+            transport.ping(cx, queue);
         }
         self.find_host(state);
         let mut failed = false;

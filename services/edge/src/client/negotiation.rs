@@ -123,9 +123,7 @@ impl Client {
             }
             Event::Login { mechanism, initial } => {
                 let slot = route::slot(mechanism, initial.as_deref().unwrap_or_default(), &facts(state).0);
-                if let Some(exchange) = &mut state.exchange {
-                    exchange.slot = slot;
-                }
+                self.route(state, slot);
                 Step::Start(start(state, mechanism, initial))
             }
             Event::Response(data) => Step::Response(data.into()),
@@ -166,6 +164,20 @@ impl Client {
                 metrics::failed(Condition::HostUnknown);
                 state.machine.fail(&Condition::HostUnknown.into(), &mut state.queue.out);
             }
+        }
+    }
+
+    /// A login begins: it goes to the owner of the slot, wherever one before it went.
+    fn route(&self, state: &mut State, slot: Option<u16>) {
+        let Some(exchange) = &mut state.exchange else { return };
+        exchange.slot = slot;
+        let next = self.hub.link(slot);
+        if let Some(link) =
+            state.link.take_if(|link| next.as_ref().is_none_or(|next| !Arc::ptr_eq(next, link)))
+            && let Some(id) = exchange.id.take()
+        {
+            link.finish(id);
+            link.send(&mut vec![frame(Kind::Gone(Gone { exchange: id }))]);
         }
     }
 

@@ -112,17 +112,20 @@ impl Hand {
                 break login.exchange;
             }
         };
-        let success = LoginSuccess { jid: "juliet@capulet.example".into(), ..LoginSuccess::default() };
-        self.says(In::Login(LoginReply { exchange, step: Some(Step::Success(success)) }));
+        self.succeeds(exchange);
         client.hears("</success>").await;
         client.open().await;
         exchange
     }
 
-    pub(crate) async fn bind(&mut self, client: &mut Client) {
-        let exchange = self.authorise(client).await;
-        client.says("<iq type='set' id='1'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>").await;
-        assert!(matches!(self.hears().await, Out::Bind(_)));
+    /// The login succeeds.
+    pub(crate) fn succeeds(&self, exchange: u64) {
+        let success = LoginSuccess { jid: "juliet@capulet.example".into(), ..LoginSuccess::default() };
+        self.says(In::Login(LoginReply { exchange, step: Some(Step::Success(success)) }));
+    }
+
+    /// The resource is bound.
+    pub(crate) fn binds(&self, exchange: u64) {
         self.says(In::Bound(Bound {
             exchange,
             stream: STREAM.to_vec().into(),
@@ -130,6 +133,13 @@ impl Hand {
             jid: "juliet@capulet.example/b".into(),
             ..Bound::default()
         }));
+    }
+
+    pub(crate) async fn bind(&mut self, client: &mut Client) {
+        let exchange = self.authorise(client).await;
+        client.says("<iq type='set' id='1'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>").await;
+        assert!(matches!(self.hears().await, Out::Bind(_)));
+        self.binds(exchange);
         client.hears("</bind></iq>").await;
     }
 }
