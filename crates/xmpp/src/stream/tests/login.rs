@@ -175,7 +175,7 @@ fn an_account_is_registered_before_the_login() {
     let Some(Event::Register(stanza)) = play.event() else { panic!() };
     assert_eq!(stanza.id.as_deref(), Some("r"));
     play.act(|machine, out| {
-        machine.registered(out, |bytes| bytes.extend_from_slice(b"<iq type='result' id='r'/>"))
+        machine.registered(out, |bytes| bytes.extend_from_slice(b"<iq type='result' id='r'/>"));
     });
     assert_eq!(play.said(), "<iq type='result' id='r'/>");
 }
@@ -235,4 +235,12 @@ fn ids_of_streams_differ() {
     play.said();
     play.client(HEADER);
     assert_ne!(id(play.said()), first);
+}
+
+#[test]
+fn tls_from_the_first_byte_needs_no_starttls() {
+    let mut play = Play::with(Settings::default(), Framing::Document, None);
+    play.act(|machine, _| machine.secure(security()));
+    play = play.opened();
+    assert_eq!(play.machine.mechanisms().len(), 7);
 }

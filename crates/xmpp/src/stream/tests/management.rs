@@ -118,12 +118,12 @@ fn a_stream_is_resumed_with_its_counts() {
 #[test]
 fn a_quiet_client_is_asked_and_then_given_up_but_not_for_good() {
     let mut play = Play::tls().managed();
-    assert!(play.after(Duration::from_secs(840)).is_none());
+    assert!(play.after(Duration::from_mins(14)).is_none());
     assert_eq!(play.said(), format!("<r {SM}/>"));
     play.client(&format!("<a {SM} h='0'/>"));
-    assert!(play.after(Duration::from_secs(840)).is_none());
+    assert!(play.after(Duration::from_mins(14)).is_none());
     assert_eq!(play.said(), format!("<r {SM}/>"));
-    assert!(matches!(play.after(Duration::from_secs(60)), Some(Event::Over(Ending::Lost))));
+    assert!(matches!(play.after(Duration::from_mins(1)), Some(Event::Over(Ending::Lost))));
 }
 
 #[test]
