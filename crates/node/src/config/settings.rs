@@ -75,7 +75,7 @@ impl Settings {
         let mut problems = Vec::new();
         for (variable, text) in variables {
             let Some(name) = variable.strip_prefix(ENV_PREFIX).map(str::to_lowercase) else { continue };
-            if variable == ENV_FILE {
+            if variable == ENV_FILE || is_of_kubernetes(&variable) {
                 continue;
             }
             let origin = Origin::Environment(variable);
@@ -114,13 +114,11 @@ impl Settings {
         self.given.insert((section, option.name), (value, Origin::Argument(argument.into())));
     }
 
-    /// The value of `section.key`, `None` if it is unset.
+    /// The value of `section.key`, `None` if it is unset or an empty text.
     pub fn value(&self, key: &str) -> Option<Value> {
         let (section, option) = self.option(key)?;
-        self.given
-            .get(&(section, option.name))
-            .map(|(value, _)| value.clone())
-            .or_else(|| option.kind.default())
+        let given = self.given.get(&(section, option.name)).map(|(value, _)| value.clone());
+        given.or_else(|| option.kind.default()).filter(|value| value.as_str() != Some(""))
     }
 
     /// Where the value of `section.key` comes from.
@@ -236,6 +234,11 @@ impl Reader<'_> {
     fn origin(&self, at: usize) -> Origin {
         Origin::File(self.path.to_path_buf(), line_of(self.text, at))
     }
+}
+
+/// Whether a variable is one of those by which Kubernetes tells every pod where the service `throng` is.
+fn is_of_kubernetes(variable: &str) -> bool {
+    variable.contains("_SERVICE_") || variable.contains("_PORT_") || variable.ends_with("_PORT")
 }
 
 /// The line of a byte, from 1.

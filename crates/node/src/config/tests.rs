@@ -127,12 +127,18 @@ fn the_environment_goes_before_the_file() {
     let variables = [
         ("THRONG_EDGE_OWNERS", "http://b, http://c"),
         ("THRONG_EDGE_STANZA_BYTES_MAX", "2_000"),
+        ("THRONG_EDGE_PAGE", ""),
         ("THRONG_CONFIG", "elsewhere.toml"),
+        ("THRONG_SERVICE_HOST", "10.0.0.1"),
+        ("THRONG_EDGE_PORT_5222_TCP", "tcp://10.0.0.1:5222"),
         ("HOME", "/"),
     ];
     let mut settings = Settings::new(SECTIONS);
     settings
-        .read(Path::new("f"), "[edge]\nstanza_bytes_max = 3_000\ncertificates = [{domain = 'a', key = 'k'}]")
+        .read(
+            Path::new("f"),
+            "[edge]\npage = 'p'\nstanza_bytes_max = 3_000\ncertificates = [{domain = 'a', key = 'k'}]",
+        )
         .unwrap();
     settings.overlay(variables.map(|(name, value)| (name.into(), value.into())).into_iter()).unwrap();
 
