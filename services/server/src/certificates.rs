@@ -38,6 +38,9 @@ pub(crate) struct Own {
 pub(crate) fn own(data: &Path, domains: &[Jid]) -> anyhow::Result<Own> {
     let folder = data.join("tls");
     fs::create_dir_all(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    // Edges on one machine may start together on one folder.
+    let lock = fs::File::create(folder.join("lock"))?;
+    lock.lock()?;
     let authority = folder.join("ca.pem");
     let certificate = Certificate { chain: folder.join("chain.pem"), key: folder.join("key.pem") };
     let issuer = match read_authority(&folder) {

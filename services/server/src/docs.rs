@@ -17,7 +17,7 @@ where each value comes from, and `throng check` says whether it can be used. Wit
 the folder where the command is started, else `/etc/throng/throng.toml`; the variable `THRONG_CONFIG` names another.
 
 A variable `THRONG_SECTION_KEY` goes before the file: `THRONG_LOG_LEVEL=debug` is `level` of `[log]`. Lists may be given
-there without quotes and brackets, as `a,b`.
+there without quotes and brackets, as `a,b`. An empty text is an option unset.
 ";
 
 /// Every option with its default, commented out.

@@ -1,5 +1,6 @@
 //! One role in a process of its own; the others are behind gRPC.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -9,14 +10,16 @@ use node::{Wire, wire};
 use tokio::net::TcpListener;
 use xmpp::jid::Jid;
 
+use crate::certificates;
 use crate::cli::Source;
 use crate::configuration::Configuration;
 use crate::control::{self, Admin};
 
 /// `throng edge`
 pub(crate) async fn edge(source: Source) -> anyhow::Result<()> {
-    let configuration = Configuration::load(&source, None)?;
+    let mut configuration = Configuration::load(&source, None)?;
     let drain = begin(&configuration).await?;
+    own_certificates(&mut configuration)?;
     let urls = &configuration.cluster.owners;
     let wires = wires("cluster.owners", urls)?;
     let owners = urls.iter().zip(wires).map(|(url, wire)| ::edge::Owner { name: url.clone(), wire });
@@ -67,6 +70,18 @@ pub(crate) async fn begin(configuration: &Configuration) -> anyhow::Result<Drain
         tracing::info!(%address, "metrics are served");
     }
     Ok(Drain::on_signals(configuration.server.grace)?)
+}
+
+/// Makes certificates for an edge if none were given; returns the authority that clients have to trust then.
+pub(crate) fn own_certificates(configuration: &mut Configuration) -> anyhow::Result<Option<PathBuf>> {
+    if !configuration.edge.certificates.is_empty() {
+        return Ok(None);
+    }
+    let server = &configuration.server;
+    let own = certificates::own(&server.data, &server.domains).context("no certificates can be made")?;
+    tracing::warn!(authority = %own.authority.display(), "certificates are of this server's own making");
+    configuration.edge.certificates.push(own.certificate);
+    Ok(Some(own.authority))
 }
 
 /// Begins to own accounts: sessions over this store, and administration beside them.

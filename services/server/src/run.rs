@@ -4,13 +4,12 @@ use std::fs;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use node::wire;
 use xmpp::jid::Jid;
 
-use crate::certificates;
 use crate::cli::Run;
 use crate::configuration::Configuration;
 use crate::control::{self, Admin};
@@ -33,7 +32,7 @@ pub(crate) async fn run(arguments: Run) -> anyhow::Result<()> {
     }
     make_private(&data)?;
     let store = control::open_store(&data, configuration.store)?;
-    let authority = own_certificates(&mut configuration)?;
+    let authority = role::own_certificates(&mut configuration)?;
     // There is one edge, and it is here.
     configuration.session.edges = 1;
     let first_account = if dev.is_some() {
@@ -59,18 +58,6 @@ pub(crate) async fn run(arguments: Run) -> anyhow::Result<()> {
     owner.stop().await;
     tracing::info!("drained");
     Ok(())
-}
-
-/// Makes certificates if none were given; returns the authority that clients have to trust then.
-fn own_certificates(configuration: &mut Configuration) -> anyhow::Result<Option<PathBuf>> {
-    if !configuration.edge.certificates.is_empty() {
-        return Ok(None);
-    }
-    let server = &configuration.server;
-    let own = certificates::own(&server.data, &server.domains).context("no certificates can be made")?;
-    tracing::warn!(authority = %own.authority.display(), "certificates are of this server's own making");
-    configuration.edge.certificates.push(own.certificate);
-    Ok(Some(own.authority))
 }
 
 async fn add_dev_admin(configuration: &Configuration, store: store::Store) -> anyhow::Result<()> {
