@@ -17,7 +17,6 @@ use std::{
 };
 
 use bytes::BytesMut;
-use node::carry;
 use parking_lot::{Mutex, MutexGuard};
 use proto::session::{Acked, Csi, EdgeFrame, Enable, Ended, edge_frame::Kind, ended::Why};
 use xmpp::stream::{Condition, Ending, Event, Framing, Machine, StreamError};
@@ -304,7 +303,7 @@ impl Client {
                 let n = state.machine.counts().arrived;
                 let bytes = stanza.payload.bytes().len();
                 state.controls.0 = 0;
-                scratch.frames.push(record.item(n, carry::pack(&stanza), unix_ms()));
+                scratch.frames.push(record.item(n, stanza, unix_ms()));
                 if let Some(link) = &state.link {
                     link.credit.spend(1, bytes as u64);
                 }

@@ -4,12 +4,15 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use node::Outbox;
+use node::{Outbox, carry};
 use proto::{
-    delivery::{Item, Stanza, Uid},
+    delivery::{Item, Uid},
     session::{Above, Attach, Deliver, EdgeFrame, OpenIq, State, edge_frame::Kind},
 };
-use xmpp::stream::Counts;
+use xmpp::{
+    stanza::{self, Stanza, Type},
+    stream::Counts,
+};
 
 /// Requests to others that a stream may have open; older ones are forgotten first.
 const OPEN_IQS_MAX: usize = 64;
@@ -28,7 +31,7 @@ pub(crate) struct Record {
     pub(crate) resume: bool,
     pub(crate) max_s: u32,
     pub(crate) address: Box<str>,
-    unfinished: VecDeque<Item>,
+    unfinished: VecDeque<Unfinished>,
     unfinished_bytes: usize,
     mailbox: VecDeque<Deliver>,
     state: Bytes,
@@ -41,6 +44,13 @@ pub(crate) struct Record {
     kept: u64,
     /// What the client did that `Attach` has no word for: the last of each kind.
     said: Vec<EdgeFrame>,
+}
+
+/// A stanza of the client's that its owner is not finished with.
+struct Unfinished {
+    n: u64,
+    since_ms: u64,
+    stanza: Stanza,
 }
 
 impl Record {
@@ -100,16 +110,11 @@ impl Record {
     /// A stanza of the client's, its `n`th.
     pub(crate) fn item(&mut self, n: u64, stanza: Stanza, now_ms: u64) -> EdgeFrame {
         self.track(&stanza, now_ms);
-        let item = Item {
-            uid: Some(Uid { origin: self.id.clone(), n, k: 0 }),
-            generation: self.generation,
-            sent_at: now_ms,
-            stanza: Some(stanza),
-            ..Item::default()
-        };
-        self.unfinished_bytes += size(&item);
-        self.unfinished.push_back(item.clone());
-        frame(Kind::Item(item))
+        let unfinished = Unfinished { n, since_ms: now_ms, stanza };
+        let frame = unfinished.frame(&self.id, self.generation);
+        self.unfinished_bytes += unfinished.size();
+        self.unfinished.push_back(unfinished);
+        frame
     }
 
     /// What the owner isn't finished with: items and their bytes.
@@ -119,9 +124,9 @@ impl Record {
 
     /// The owner is finished with everything up to `h` and with some above it.
     pub(crate) fn handled(&mut self, h: u64, above: Vec<Above>) {
-        while self.unfinished.front().is_some_and(|item| number(item) <= h) {
+        while self.unfinished.front().is_some_and(|item| item.n <= h) {
             if let Some(item) = self.unfinished.pop_front() {
-                self.unfinished_bytes -= size(&item);
+                self.unfinished_bytes -= item.size();
             }
         }
         if self.unfinished.is_empty() {
@@ -131,17 +136,14 @@ impl Record {
     }
 
     fn track(&mut self, stanza: &Stanza, now_ms: u64) {
-        let request = stanza.kind == xmpp::stanza::Kind::Iq as u32
-            && (stanza.r#type == xmpp::stanza::Type::Get as u32
-                || stanza.r#type == xmpp::stanza::Type::Set as u32);
-        if request && !stanza.to.is_empty() {
-            self.open_iqs.retain(|open| open.deadline > now_ms);
-            if self.open_iqs.len() == OPEN_IQS_MAX {
-                self.open_iqs.remove(0);
-            }
-            let (to, id) = (stanza.to.clone(), stanza.id.clone());
-            self.open_iqs.push(OpenIq { to, id, deadline: now_ms + OPEN_IQ_MS });
+        let request = stanza.kind == stanza::Kind::Iq && matches!(stanza.ty, Type::Get | Type::Set);
+        let Some(to) = stanza.to.as_ref().filter(|_| request) else { return };
+        self.open_iqs.retain(|open| open.deadline > now_ms);
+        if self.open_iqs.len() == OPEN_IQS_MAX {
+            self.open_iqs.remove(0);
         }
+        let id = stanza.id.as_deref().unwrap_or_default().to_owned();
+        self.open_iqs.push(OpenIq { to: to.as_str().to_owned(), id, deadline: now_ms + OPEN_IQ_MS });
     }
 
     // --- out ---
@@ -153,8 +155,8 @@ impl Record {
         }
         if let Some(stanza) = &deliver.stanza
             && !self.open_iqs.is_empty()
-            && stanza.kind == xmpp::stanza::Kind::Iq as u32
-            && stanza.r#type >= xmpp::stanza::Type::Result as u32
+            && stanza.kind == stanza::Kind::Iq as u32
+            && stanza.r#type >= Type::Result as u32
         {
             self.open_iqs.retain(|open| open.id != stanza.id || open.to != stanza.from);
         }
@@ -245,20 +247,29 @@ impl Record {
             lost,
             last: false,
         })));
-        let finished = |item: &&Item| !self.above.iter().any(|above| above.n == number(item));
-        frames.extend(self.unfinished.iter().filter(finished).map(|item| frame(Kind::Item(item.clone()))));
+        let open = self.unfinished.iter().filter(|item| !self.above.iter().any(|above| above.n == item.n));
+        frames.extend(open.map(|item| item.frame(&self.id, self.generation)));
         frames.extend(self.said.iter().cloned());
+    }
+}
+
+impl Unfinished {
+    fn frame(&self, origin: &Bytes, generation: u64) -> EdgeFrame {
+        frame(Kind::Item(Item {
+            uid: Some(Uid { origin: origin.clone(), n: self.n, k: 0 }),
+            generation,
+            sent_at: self.since_ms,
+            stanza: Some(carry::pack(&self.stanza)),
+            ..Item::default()
+        }))
+    }
+
+    /// Bytes that it holds, about.
+    fn size(&self) -> usize {
+        self.stanza.payload.bytes().len() + size_of::<Self>()
     }
 }
 
 pub(crate) fn frame(kind: Kind) -> EdgeFrame {
     EdgeFrame { kind: Some(kind) }
-}
-
-fn number(item: &Item) -> u64 {
-    item.uid.as_ref().map_or(0, |uid| uid.n)
-}
-
-fn size(item: &Item) -> usize {
-    item.stanza.as_ref().map_or(0, |stanza| stanza.payload.len()) + 256
 }
