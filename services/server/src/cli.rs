@@ -14,10 +14,10 @@ pub(crate) struct Cli {
 
 const FIRST_STEPS: &str = "\
 First steps:
-  throng run --dev                        a server for yourself on localhost; log in as admin, password admin
-  throng run --domain chat.example        a server for others, with certificates of its own making
-  throng user add alice@chat.example      its first account, in another terminal
-  throng config --default > throng.toml   then edit it, `throng check`, and `throng run`";
+  throng run --dev                       a server for yourself; log in as admin@localhost, password admin
+  throng run --domain chat.example       a server for others, with certificates of its own making
+  throng user add alice@chat.example     its first account, in another terminal
+  throng config --default > throng.toml  then edit it, `throng check`, and `throng run`";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -81,14 +81,15 @@ pub(crate) enum Command {
 
 const RUN: &str = "\
 Examples:
-  throng run                       as throng.toml here or in /etc/throng says; without it, with defaults
-  throng run --domain chat.example the same for this domain
-  throng run --dev                 for yourself: localhost, data in target/dev, log in as admin with password admin
+  throng run                        as throng.toml says, here or in /etc/throng; else with defaults
+  throng run --domain chat.example  the same for this domain
+  throng run --dev                  for yourself: localhost, data in target/dev; log in as
+                                    admin@localhost with the password admin
   throng run --dev --port-offset 100 --fresh
-                                   another one beside it on ports 5322, 5323 and 5380, empty";
+                                    another beside it on ports 5322, 5323 and 5380, empty";
 
 const ROLE: &str = "\
-Roles of a cluster share one file; [cluster] says where each is. SIGTERM drains and ends the process.
+Roles of a cluster share one file; [cluster] says where each is. SIGTERM drains and ends a role.
 
 Example, each in a terminal of its own:
   throng router --config throng.toml
@@ -104,9 +105,11 @@ Examples:
 
 const USER: &str = "\
 Examples:
-  throng user add alice@chat.example             asks for the password
-  throng user add bob@chat.example < password    reads it from the first line of standard input
-  throng user list chat.example";
+  throng user add alice@chat.example           asks for the password
+  throng user add bob@chat.example < password  reads it from the first line of standard input
+  throng user list chat.example
+  throng user add carol@localhost --data target/dev
+                                               on a server that `throng run --dev` started here";
 
 /// What `throng run` takes.
 #[derive(Debug, Args)]

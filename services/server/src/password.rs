@@ -19,14 +19,10 @@ pub(crate) async fn keys(password: String, rounds: u32) -> anyhow::Result<Bytes>
 pub(crate) fn ask(account: &str) -> anyhow::Result<String> {
     if !std::io::stdin().is_terminal() {
         let mut text = String::new();
-        std::io::stdin()
-            .take(BYTES_MAX as u64)
-            .read_to_string(&mut text)
-            .context("the password could not be read")?;
-        return match text.lines().next() {
-            Some(password) if !password.is_empty() => Ok(password.to_owned()),
-            _ => bail!("no password: it is the first line of standard input"),
-        };
+        let room = BYTES_MAX as u64 + 2;
+        std::io::stdin().take(room).read_to_string(&mut text).context("the password could not be read")?;
+        let password = text.lines().next().unwrap_or_default();
+        return check(password.to_owned()).context("the password is the first line of standard input");
     }
     let terminal = console::Term::stderr();
     let ask = |question: &str| {
@@ -37,6 +33,10 @@ pub(crate) fn ask(account: &str) -> anyhow::Result<String> {
     if password != ask("once more: ")? {
         bail!("the passwords differ: nothing was changed");
     }
+    check(password)
+}
+
+fn check(password: String) -> anyhow::Result<String> {
     if password.is_empty() || password.len() > BYTES_MAX {
         bail!("a password has from 1 to {BYTES_MAX} bytes");
     }

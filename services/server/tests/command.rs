@@ -2,7 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -166,7 +167,7 @@ fn accounts_are_managed_without_a_server() {
         fails(user(&["add", "eve@elsewhere"], "secret\n"))
             .contains("elsewhere is not served here, but chat.example")
     );
-    assert!(fails(user(&["add", "carol@chat.example"], "")).contains("no password"));
+    assert!(fails(user(&["add", "carol@chat.example"], "")).contains("a password has from 1 to 1024 bytes"));
     assert!(
         fails(user(&["passwd", "carol@chat.example"], "x\n"))
             .contains("there is no account carol@chat.example")
@@ -185,8 +186,8 @@ fn a_server_for_oneself_says_when_it_is_ready_takes_orders_and_ends_when_told() 
     let server = Server::start(folder.path());
     assert!(server.ready.starts_with("ready domain=localhost "), "{:?}", server.ready);
     for listener in ["c2s", "tls", "http"] {
-        let address: std::net::SocketAddr = server.field(listener).parse().unwrap();
-        std::net::TcpStream::connect(address).unwrap_or_else(|error| panic!("{listener}: {error}"));
+        let address: SocketAddr = server.field(listener).parse().unwrap();
+        TcpStream::connect(address).unwrap_or_else(|error| panic!("{listener}: {error}"));
     }
     assert_eq!(server.field("pid"), server.child.id().to_string());
     assert!(fs::read_to_string(server.field("ca")).unwrap().starts_with("-----BEGIN CERTIFICATE"));
@@ -223,7 +224,7 @@ fn a_second_server_on_the_same_data_is_refused() {
 #[test]
 fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     fs::write(folder.path().join("cert.pem"), "nothing").unwrap();
     let file = format!(
@@ -243,4 +244,61 @@ fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
     assert!(line(&format!("FAIL  edge.starttls {address}")).contains("is taken: `ss -ltnp"), "{report}");
     assert!(line("FAIL  certificate cert.pem").contains("no certificate in it"), "{report}");
     line("warn  certificates: none of those that are good is for localhost");
+}
+
+#[test]
+fn roles_of_one_file_find_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let [clients, session, router] = free_addresses();
+    let file = format!(
+        "[server]\ndomains = [\"localhost\"]\n\
+         [edge]\nstarttls = [\"{clients}\"]\ndirect_tls = []\nhttp = []\n\
+         [cluster]\nsession_listen = \"{session}\"\nrouter_listen = \"{router}\"\n\
+         owners = [\"http://{session}\"]\nrouters = [\"http://{router}\"]\n\
+         [log]\nlevel = \"error\"\n"
+    );
+    fs::write(folder.path().join("throng.toml"), file).unwrap();
+
+    // The last one first: each waits for those it needs.
+    let roles = ["edge", "session", "router"].map(|role| {
+        let child = throng(folder.path(), &[role]).spawn().unwrap();
+        Server { child, ready: String::new() }
+    });
+
+    let features = stream_features(clients);
+    assert!(features.contains("from='localhost'") && features.contains("<starttls "), "{features}");
+    for role in roles {
+        assert!(role.terminate().success());
+    }
+}
+
+/// Addresses on loopback that nobody listened on a moment ago.
+fn free_addresses<const N: usize>() -> [SocketAddr; N] {
+    let listeners = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap())
+}
+
+/// Opens a stream as soon as somebody listens; what comes until the features are there. The edge knows them from an
+/// owner only.
+fn stream_features(address: SocketAddr) -> String {
+    let begun = Instant::now();
+    let mut socket = loop {
+        match TcpStream::connect(address) {
+            Ok(socket) => break socket,
+            Err(error) => assert!(begun.elapsed() < TIME_MAX, "{error}"),
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    socket.set_read_timeout(Some(TIME_MAX)).unwrap();
+    let header = "<stream:stream to='localhost' version='1.0' xmlns='jabber:client' \
+                  xmlns:stream='http://etherx.jabber.org/streams'>";
+    socket.write_all(header.as_bytes()).unwrap();
+    let mut received = Vec::new();
+    while !received.ends_with(b"</stream:features>") {
+        let mut some = [0; 4096];
+        let bytes = socket.read(&mut some).unwrap();
+        assert!(bytes > 0, "closed after {:?}", String::from_utf8_lossy(&received));
+        received.extend_from_slice(&some[..bytes]);
+    }
+    String::from_utf8(received).unwrap()
 }
