@@ -27,7 +27,8 @@ fuzz_target!(|data: &[u8]| {
     match whole.error {
         // Well-formed, but not what XMPP allows between stanzas.
         Some(XmlError::BadFormat(_) | XmlError::Limit(_) | XmlError::UnsupportedEncoding) => {}
-        Some(XmlError::Restricted(_)) if theirs.len() == whole.seen.len() => {}
+        // Refused at its first byte that differs, where rxml waits for more.
+        Some(XmlError::Restricted(rule)) if rule != "entity reference" => {}
         Some(error) => assert!(rejected, "we refused what rxml takes: {error}"),
         None => assert!(!rejected, "we took what rxml refuses"),
     }
@@ -66,7 +67,7 @@ fn read(document: &[u8], length: usize) -> Read {
                     print(&element, &mut text);
                     seen.push(text);
                 }
-                Ok(Some(Incoming::Close)) => return Read { seen, error: None, consumed: 0 },
+                Ok(Some(Incoming::Close)) => return Read { seen, error: None, consumed: arrived },
                 Ok(None) => break,
                 Err(error) => return Read { seen, error: Some(error), consumed: arrived },
             }

@@ -105,7 +105,8 @@ impl Reader {
             }
             match (self.phase, &input[..input.len().min(2)]) {
                 (Phase::Closed, _) => input.clear(),
-                (_, [0xFE, 0xFF] | [0xFF, 0xFE] | [0, b'<'] | [b'<', 0]) => {
+                // What UTF-16 and UTF-32 begin with, in either order of bytes.
+                (Phase::Start, [0xFE | 0xFF | 0, ..] | [b'<', 0]) => {
                     return Err(XmlError::UnsupportedEncoding);
                 }
                 (_, [b'<']) if !self.frames => return Ok(None),
