@@ -177,7 +177,7 @@ impl Link {
                     batch.items += 1;
                     batch.bytes += deliver.stanza.as_ref().map_or(0, |stanza| stanza.payload.len() as u64);
                     if let Some(client) = self.stream(&deliver.stream)
-                        && client.on_deliver(&deliver)
+                        && client.on_deliver(deliver)
                     {
                         batch.dirty.push(client);
                     }

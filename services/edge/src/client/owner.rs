@@ -74,7 +74,7 @@ impl Client {
     }
 
     /// A stanza for the client. True: it is the first since [`Client::settle`].
-    pub(crate) fn on_deliver(&self, deliver: &Deliver) -> bool {
+    pub(crate) fn on_deliver(&self, deliver: Deliver) -> bool {
         let mut state = self.state.lock();
         let State { machine, queue, record, transport, dirty, .. } = &mut *state;
         let Some(record) = record.as_deref_mut().filter(|record| record.generation == deliver.generation)
@@ -82,7 +82,7 @@ impl Client {
             return false;
         };
         let gone = transport.is_gone() || machine.is_over();
-        record.give(deliver, machine.is_managed() || gone);
+        record.give(&deliver);
         if let Some(stanza) = &deliver.stanza {
             let framed = queue.out.is_framed();
             if gone {
@@ -91,6 +91,9 @@ impl Client {
                 metrics::STANZAS_OUT.inc();
                 machine.deliver(deliver.out_n, &mut queue.out, |bytes| exit::write(stanza, framed, bytes));
             }
+        }
+        if machine.is_managed() || gone {
+            record.keep(deliver);
         }
         !std::mem::replace(dirty, true)
     }

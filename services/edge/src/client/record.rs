@@ -148,8 +148,8 @@ impl Record {
 
     // --- out ---
 
-    /// The owner gives a stanza. It is kept when `keep` says so.
-    pub(crate) fn give(&mut self, deliver: &Deliver, keep: bool) {
+    /// The owner gives a stanza.
+    pub(crate) fn give(&mut self, deliver: &Deliver) {
         if deliver.position != 0 {
             self.position = deliver.position;
         }
@@ -160,14 +160,16 @@ impl Record {
         {
             self.open_iqs.retain(|open| open.id != stanza.id || open.to != stanza.from);
         }
-        if keep {
-            let mut deliver = deliver.clone();
-            if let Some(stanza) = &mut deliver.stanza {
-                stanza.payload = Bytes::copy_from_slice(&stanza.payload);
-            }
-            deliver.stream = self.id.clone();
-            self.mailbox.push_back(deliver);
+    }
+
+    /// It stays in the mailbox until it is acknowledged.
+    pub(crate) fn keep(&mut self, mut deliver: Deliver) {
+        // A slice of a message would hold the whole message.
+        if let Some(stanza) = &mut deliver.stanza {
+            stanza.payload = Bytes::copy_from_slice(&stanza.payload);
         }
+        deliver.stream = self.id.clone();
+        self.mailbox.push_back(deliver);
     }
 
     /// Stanzas in the mailbox.
