@@ -149,11 +149,18 @@ impl Stanza {
         Element::parse(&self.to_bytes(ContentNs::Client), crate::ns::NONE)
     }
 
+    /// RFC 6120 §8.2.3: a query has an id; a question has one child.
+    fn is_query(&self) -> bool {
+        let question = matches!(self.ty, Type::Get | Type::Set);
+        let children = self.payload.children().len();
+        self.id.is_some() && (!question || children == 1)
+    }
+
     /// Why the stanza must be refused whatever it says: RFC 6120 §8.1.3, §8.2.2, §8.2.3 and §8.3.3.8.
     pub fn fault(&self) -> Option<Condition> {
         if self.flags.has_bad_to() || self.flags.has_bad_from() {
             Some(Condition::JidMalformed)
-        } else if self.flags.has_bad_type() || self.kind == Kind::Iq && self.id.is_none() {
+        } else if self.flags.has_bad_type() || self.kind == Kind::Iq && !self.is_query() {
             Some(Condition::BadRequest)
         } else {
             None

@@ -127,7 +127,11 @@ fn malformed_fields_are_the_owners_to_refuse() {
         ("<iq type='get' from='a@' id='1'/>", Some(Condition::JidMalformed)),
         ("<iq type='ask' id='1'/>", Some(Condition::BadRequest)),
         ("<iq id='1'/>", Some(Condition::BadRequest)),
-        ("<iq type='get'/>", Some(Condition::BadRequest)),
+        ("<iq type='get'><a xmlns='b'/></iq>", Some(Condition::BadRequest)),
+        ("<iq type='get' id='1'/>", Some(Condition::BadRequest)),
+        ("<iq type='set' id='1'><a xmlns='b'/><c xmlns='b'/></iq>", Some(Condition::BadRequest)),
+        ("<iq type='set' id='1'><a xmlns='b'/></iq>", None),
+        ("<iq type='result' id='1'/>", None),
         ("<presence type='away'/>", Some(Condition::BadRequest)),
         ("<message type='secret'/>", None),
     ] {
