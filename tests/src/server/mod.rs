@@ -150,6 +150,19 @@ impl Server {
         let told = || format!("{role:?}: {}", std::fs::read_to_string(&log).unwrap_or_default());
         serves.with_context(told)?;
         self.lock().insert(role, process);
+        if role == Role::Session {
+            self.is_found_by_edges().await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the edges that run have found the session.
+    async fn is_found_by_edges(&self) -> anyhow::Result<()> {
+        for (number, edge) in self.edges.iter().enumerate() {
+            if self.lock().contains_key(&Role::Edge(number)) {
+                process::is_healthy_soon(edge.http).await?;
+            }
+        }
         Ok(())
     }
 

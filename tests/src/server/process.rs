@@ -123,6 +123,16 @@ impl Process {
     }
 }
 
+/// Waits until an edge says that it has found an owner.
+pub(super) async fn is_healthy_soon(address: SocketAddr) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    while !is_healthy(address).await.unwrap_or(false) {
+        ensure!(begun.elapsed() < PATIENCE, "the edge finds no owner");
+        sleep(PAUSE).await;
+    }
+    Ok(())
+}
+
 async fn is_healthy(address: SocketAddr) -> std::io::Result<bool> {
     let mut http = TcpStream::connect(address).await?;
     http.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await?;

@@ -4,11 +4,15 @@
 //! binary than that of this build.
 
 mod messages;
+mod offline;
+mod presence;
+mod queries;
+mod rosters;
 mod sasl;
 mod streams;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    throng_tests::run::main(&[streams::PLAYS, sasl::PLAYS, messages::PLAYS])
+    throng_tests::run::main(&[streams::PLAYS, sasl::PLAYS, messages::PLAYS, queries::PLAYS, offline::PLAYS, rosters::PLAYS, presence::PLAYS])
 }
