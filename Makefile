@@ -87,6 +87,21 @@ soak: ## STANZAS=100000 through split roles while each in turn is restarted
 bench: ## the benches; docs/measurements has figures and method
 	$(CARGO) bench --locked --package xmpp --package store --benches $(ARGS)
 
+# LOAD is what is measured: a release build, with nothing of it in the way of the debug one.
+LOAD := $(TARGET)/release/throng-bench
+
+load:
+	$(CARGO) build --locked --release --package throng --package throng-bench
+
+bench-chat: load ## CPU for each delivered message, beside a relay of bytes (ARGS="--archive on --sm --split --pairs 5")
+	$(LOAD) chat $(ARGS)
+
+bench-idle: load ## memory for each of 10,000 idle sessions (ARGS="--tls")
+	$(LOAD) idle $(ARGS)
+
+bench-login: load ## CPU for each login over TLS
+	$(LOAD) login $(ARGS)
+
 ##@ To keep house
 
 install-tools: $(TOOLS)/bin/cargo-deny-$(CARGO_DENY) $(TOOLS)/bin/cargo-fuzz-$(CARGO_FUZZ) ## what check and fuzz need, into TOOLS=~/.cache/throng/tools
@@ -100,4 +115,4 @@ clean: ## drop what was built, the server's data and the page
 	$(CARGO) clean
 	rm -rf target web/node_modules tests/clients/page/node_modules
 
-.PHONY: help run web check lint fmt-check clippy deny docs-check docs test cover clients fuzz kills soak bench install-tools clean
+.PHONY: help run web check lint fmt-check clippy deny docs-check docs test cover clients fuzz kills soak bench load bench-chat bench-idle bench-login install-tools clean

@@ -102,11 +102,11 @@ pub(crate) async fn run(target: &Target, load: &Load) -> anyhow::Result<Figures>
         (spent(target)?, counts.delivered.load(Ordering::Relaxed), begun.elapsed());
 
     let lost = drain(&counts).await;
-    for stream in &users {
-        let _ = stream.try_write(GOODBYE);
-    }
     if let Some(ended) = talks.try_join_next() {
         ended?.context("a user was cut off")?;
+    }
+    for stream in &users {
+        let _ = stream.try_write(GOODBYE);
     }
     talks.shutdown().await;
     ensure!(delivered > delivered_before, "nothing was delivered");
