@@ -79,7 +79,9 @@ impl Next {
 ///
 /// # Errors
 /// Never; the `Ok` saves one at each call.
-pub fn after(then: impl FnOnce(&mut Context<'_>, &mut Stanza) -> Next + Send + 'static) -> Result<After, StanzaError> {
+pub fn after(
+    then: impl FnOnce(&mut Context<'_>, &mut Stanza) -> Next + Send + 'static,
+) -> Result<After, StanzaError> {
     Ok(Box::new(then))
 }
 

@@ -104,7 +104,8 @@ mod tests {
     #[test]
     fn a_stanza_is_the_same_on_the_other_side() {
         let romeo: Jid = "romeo@montague.example/orchard".parse().unwrap();
-        let mut stanza = Stanza::message(Type::Chat).with_from(romeo.clone()).with_to(romeo.bare()).with_id("");
+        let mut stanza =
+            Stanza::message(Type::Chat).with_from(romeo.clone()).with_to(romeo.bare()).with_id("");
         stanza.payload.push(&Element::new("jabber:client", "body").with_text("wherefore <"));
         stanza.payload.push(&Element::new("urn:unknown:to:all", "x"));
         assert_eq!(unpack(pack(&stanza)), Ok(stanza.clone()));

@@ -197,7 +197,9 @@ mod tests {
         next(&mut to_verona).await;
         next(&mut to_mantua).await;
         relay.item(romeo, &item(5, 1, &[3, 12]));
-        assert!(matches!(&next(&mut to_verona).await[..], [Kind::Item(item)] if item.seq == 1 && item.to.len() == 1));
+        assert!(
+            matches!(&next(&mut to_verona).await[..], [Kind::Item(item)] if item.seq == 1 && item.to.len() == 1)
+        );
         assert!(matches!(&next(&mut to_mantua).await[..], [Kind::Item(item)] if item.to[0].slot == 12));
         let done = wire::Done { finished: vec![wire::Range { first: 1, last: 0 }], ..Default::default() };
         relay.done(verona, done.clone());

@@ -29,9 +29,17 @@ impl Service {
 impl Calls for Service {
     type RouteStream = Pin<Box<dyn Stream<Item = Result<Frames, Status>> + Send>>;
 
-    async fn route(&self, request: Request<Streaming<Frames>>) -> Result<Response<Self::RouteStream>, Status> {
+    async fn route(
+        &self,
+        request: Request<Streaming<Frames>>,
+    ) -> Result<Response<Self::RouteStream>, Status> {
         let (outbox, batches) = Outbox::new(|frames| Frames { frames });
-        let hello = wire::Hello { version: 1, role: "router".into(), member: self.router.config.member.clone(), incarnation: 0 };
+        let hello = wire::Hello {
+            version: 1,
+            role: "router".into(),
+            member: self.router.config.member.clone(),
+            incarnation: 0,
+        };
         outbox.send(Frame { kind: Some(Kind::Hello(hello)) });
         tokio::spawn(read(Arc::clone(&self.router), request.into_inner(), outbox));
         Ok(Response::new(Box::pin(batches.map(Ok))))

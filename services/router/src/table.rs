@@ -46,7 +46,10 @@ mod tests {
     use super::*;
 
     fn table(first: u32, last: u32, epoch: u64) -> wire::Table {
-        wire::Table { owned: vec![wire::Slots { first, last, epoch, member: String::new() }], closing: Vec::new() }
+        wire::Table {
+            owned: vec![wire::Slots { first, last, epoch, member: String::new() }],
+            closing: Vec::new(),
+        }
     }
 
     #[test]
