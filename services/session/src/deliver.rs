@@ -173,6 +173,7 @@ impl Resident {
                 generation: stream.generation,
                 blob: blob::encode(session),
                 cursor,
+                position: stream.position,
             };
             cx.frame(link, Frame::State(frame));
         }

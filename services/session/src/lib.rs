@@ -22,6 +22,8 @@ mod login;
 mod owner;
 mod passwords;
 mod perform;
+#[cfg(test)]
+mod plays;
 mod receive;
 mod receiving;
 mod resident;
@@ -32,6 +34,8 @@ mod service;
 mod sessions;
 mod shard;
 mod stream;
+#[cfg(test)]
+mod testing;
 mod tick;
 mod work;
 mod writer;

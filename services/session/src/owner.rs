@@ -51,8 +51,12 @@ pub struct Owner {
 }
 
 /// What time it is.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Clock;
+#[derive(Debug, Default)]
+pub(crate) struct Clock {
+    /// How far it was put forward, in milliseconds.
+    #[cfg(test)]
+    skipped_ms: AtomicU64,
+}
 
 #[derive(Default)]
 struct Ended {
@@ -62,9 +66,17 @@ struct Ended {
 
 impl Clock {
     /// Unix milliseconds.
-    #[allow(clippy::unused_self, reason = "a clock that is advanced by hand takes its place in tests")]
-    pub(crate) fn now_ms(self) -> u64 {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+    pub(crate) fn now_ms(&self) -> u64 {
+        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+        #[cfg(test)]
+        let now_ms = now_ms + self.skipped_ms.load(Ordering::Relaxed);
+        now_ms
+    }
+
+    /// Puts the clock forward.
+    #[cfg(test)]
+    pub(crate) fn skip(&self, ms: u64) {
+        self.skipped_ms.fetch_add(ms, Ordering::Relaxed);
     }
 }
 
@@ -85,7 +97,7 @@ impl Owner {
         }
         let secret = login::secret::load(&store, hosts.first().map(|host| &host.domain)).await?;
         let passwords = Arc::new(Hashes::new(config.password_rounds));
-        let clock = Clock;
+        let clock = Clock::default();
         let owner = Arc::new_cyclic(|owner| {
             let ports = Ports {
                 store: store.clone(),

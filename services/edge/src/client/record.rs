@@ -206,6 +206,7 @@ impl Record {
     pub(crate) fn remember(&mut self, state: &State) {
         self.state = Bytes::copy_from_slice(&state.blob);
         self.cursor = self.cursor.max(state.cursor);
+        self.position = self.position.max(state.position);
         self.settled.retain(|id| *id > self.cursor);
     }
 

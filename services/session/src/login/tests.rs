@@ -155,7 +155,7 @@ impl Stage {
 
 /// Limits begin anew with each minute: not within this play.
 async fn in_one_minute() {
-    let now_ms = crate::owner::Clock.now_ms();
+    let now_ms = crate::owner::Clock::default().now_ms();
     let left_ms = 60_000 - now_ms % 60_000;
     if left_ms < 10_000 {
         tokio::time::sleep(Duration::from_millis(left_ms)).await;

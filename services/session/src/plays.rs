@@ -1,0 +1,3 @@
+//! Plays: what docs/delivery.md promises, rule by rule, with owners, routers and stores as they are.
+
+mod sending;
