@@ -1,3 +1,5 @@
+//! Plays: what a block list keeps out, and what it shows (XEP-0191).
+
 use store::Subscription;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Plays: an administrator at work (XEP-0050, XEP-0133).
+
 use super::*;
 use crate::account::Origin;
 use crate::testing::{NOW_MS, Stage, jid, stanza, wait};

@@ -1,3 +1,5 @@
+//! Plays: who sees whom come and go (RFC 6121 §4).
+
 use store::Subscription;
 
 use super::play::Play;

@@ -1,3 +1,5 @@
+//! Plays: an account is made in band, changes its password, and is removed (XEP-0077).
+
 use store::Subscription;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Plays: contacts are added, changed and removed (RFC 6121 §2).
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

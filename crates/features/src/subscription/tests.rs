@@ -1,3 +1,5 @@
+//! Plays: every state of a subscription, in both directions (RFC 6121 §3 and appendix A).
+
 use store::Subscription;
 
 use super::State;

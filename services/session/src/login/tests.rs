@@ -1,3 +1,5 @@
+//! Plays: logins that succeed, fail, are given up or are too many.
+
 use std::time::Duration;
 
 use features::host::Host;
