@@ -23,12 +23,18 @@ fuzz_target!(|data: &[u8]| {
     let whole = read(&document, document.len());
     let dribbled = read(&document, 1);
     assert_eq!((&whole.seen, whole.error), (&dribbled.seen, dribbled.error), "cut into bytes");
+    // rxml refuses or loses carriage returns in attributes, which XML 1.0 §2.11 and §3.3.3 make into spaces.
+    if data.contains(&b'\r') {
+        return;
+    }
     let (theirs, rejected) = rxml(&document[..dribbled.consumed]);
     match whole.error {
         // Well-formed, but not what XMPP allows between stanzas.
         Some(XmlError::BadFormat(_) | XmlError::Limit(_) | XmlError::UnsupportedEncoding) => {}
         // Refused at its first byte that differs, where rxml waits for more.
         Some(XmlError::Restricted(rule)) if rule != "entity reference" => {}
+        // rxml lets a namespace be declared twice by one element, which XML 1.0 §3.1 does not.
+        Some(XmlError::NotWellFormed("attribute given twice")) => {}
         Some(error) => assert!(rejected, "we refused what rxml takes: {error}"),
         None => assert!(!rejected, "we took what rxml refuses"),
     }
