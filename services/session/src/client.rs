@@ -145,16 +145,21 @@ impl Resident {
     /// A part of a client's stanza is finished, or it is refused.
     pub(crate) fn finished(&mut self, cx: &mut Cx<'_>, id: Origin, n: u64, refused: Option<StanzaError>) {
         if let Some(error) = refused {
-            let jid = self.account.session(id).map(|session| session.jid.clone());
-            let head = self.stream_mut(id).and_then(|stream| stream.inbound.head(n));
-            if let (Some(jid), Some(head)) = (jid, head)
-                && let Some(answer) = head.stanza(&jid).error(error)
-            {
-                self.close_iq(id, &answer);
-                self.arrive(cx, Arrival::ToSession(id, answer));
-            }
+            self.answer_refused(cx, id, n, error);
         }
         self.finish_part(cx, id, n);
+    }
+
+    /// Answers a client's stanza with an error, unless one has answered it already.
+    pub(crate) fn answer_refused(&mut self, cx: &mut Cx<'_>, id: Origin, n: u64, error: StanzaError) {
+        let jid = self.account.session(id).map(|session| session.jid.clone());
+        let head = self.stream_mut(id).and_then(|stream| stream.inbound.take_head(n));
+        if let (Some(jid), Some(head)) = (jid, head)
+            && let Some(answer) = head.stanza(&jid).error(error)
+        {
+            self.close_iq(id, &answer);
+            self.arrive(cx, Arrival::ToSession(id, answer));
+        }
     }
 
     pub(crate) fn finish_part(&mut self, cx: &mut Cx<'_>, id: Origin, n: u64) {

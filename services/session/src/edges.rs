@@ -37,6 +37,11 @@ impl Link {
         self.0.outbox.send(OwnerFrame { kind: Some(kind) });
     }
 
+    /// Whether the edge is gone: nothing of it is known any more, or will be forgotten in a moment.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.0.outbox.is_closed()
+    }
+
     /// Ends the connection after what is queued.
     pub(crate) fn close(&self) {
         self.0.outbox.close();

@@ -48,7 +48,9 @@ impl Resident {
             Arrival::Ended(stream, generation, why) => self.start_ended(cx, stream, generation, why),
             Arrival::Edge(stream, link, frame) => self.of_edge(cx, stream, &link, *frame),
             Arrival::Expired(stream) => {
-                if self.stream(stream).is_some_and(|stream| stream.link.is_none()) {
+                // It may have been resumed meanwhile, and even hibernate again.
+                if self.stream(stream).is_some_and(|stream| stream.link.is_none() && stream.deadline_ms == 0)
+                {
                     self.end_session(cx, stream);
                 }
             }

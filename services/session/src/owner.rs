@@ -1,7 +1,7 @@
 //! An owner: all the accounts of its slots, and what they need.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
@@ -48,6 +48,8 @@ pub struct Owner {
     hosts: HashMap<Box<str>, Arc<Host>>,
     ended: Mutex<Ended>,
     made: AtomicU64,
+    /// Edges that come now are turned away.
+    stopped: AtomicBool,
 }
 
 /// What time it is.
@@ -60,7 +62,7 @@ pub(crate) struct Clock {
 
 #[derive(Default)]
 struct Ended {
-    h: HashMap<Origin, u32>,
+    h: HashMap<Origin, (Jid, u32)>,
     order: std::collections::VecDeque<Origin>,
 }
 
@@ -115,6 +117,7 @@ impl Owner {
                 hosts: hosts.into_iter().map(|host| (host.domain.as_str().into(), Arc::new(host))).collect(),
                 ended: Mutex::new(Ended::default()),
                 made: AtomicU64::new(0),
+                stopped: AtomicBool::new(false),
                 config,
                 store,
                 clock,
@@ -167,9 +170,22 @@ impl Owner {
         if let Err(error) = self.store.cursors.save(&cursors).await {
             tracing::warn!(%error, "cursors could not be saved, some messages may come again at the next login");
         }
-        for link in self.links.lock().drain(..) {
+        // Under the lock of `links`: an edge that comes back at once either finds this, or is closed with the others.
+        let mut links = self.links.lock();
+        self.stopped.store(true, Ordering::Relaxed);
+        for link in links.drain(..) {
             link.close();
         }
+    }
+
+    /// A new edge; false: it has to look for another owner.
+    pub(crate) fn admit(&self, link: &Link) -> bool {
+        let mut links = self.links.lock();
+        let admitted = !self.stopped.load(Ordering::Relaxed);
+        if admitted {
+            links.push(link.clone());
+        }
+        admitted
     }
 
     pub(crate) fn host(&self, domain: &str) -> Option<Arc<Host>> {
@@ -204,19 +220,20 @@ impl Owner {
         now_ms.saturating_sub(self.config.item_lifetime_ms + u64::from(self.config.resume_max_s) * 1_000)
     }
 
-    pub(crate) fn remember_ended(&self, stream: Origin, h: u64) {
+    pub(crate) fn remember_ended(&self, account: &Jid, stream: Origin, h: u64) {
         let mut ended = self.ended.lock();
         if ended.order.len() >= ENDED_MAX
             && let Some(oldest) = ended.order.pop_front()
         {
             ended.h.remove(&oldest);
         }
-        ended.h.insert(stream, h as u32);
+        ended.h.insert(stream, (account.clone(), h as u32));
         ended.order.push_back(stream);
     }
 
-    pub(crate) fn ended_h(&self, stream: Origin) -> Option<u32> {
-        self.ended.lock().h.get(&stream).copied()
+    /// How far the stanzas of an account's stream were finished; nobody else is told.
+    pub(crate) fn ended_h(&self, account: &Jid, stream: Origin) -> Option<u32> {
+        self.ended.lock().h.get(&stream).filter(|(owner, _)| owner == account).map(|(_, h)| *h)
     }
 }
 

@@ -1,3 +1,5 @@
 //! Plays: what docs/delivery.md promises, rule by rule, with owners, routers and stores as they are.
 
+mod order;
+mod resumption;
 mod sending;

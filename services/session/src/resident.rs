@@ -50,8 +50,6 @@ pub(crate) enum Pending {
     Backlog(Origin),
     /// Rows after the positions of re-attached sessions.
     CatchUp,
-    /// Whoever resumes waits until all it had sent is finished.
-    Resume(Box<crate::work::Resume>),
 }
 
 /// What is known of the account's archive without reading it.

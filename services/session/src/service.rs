@@ -69,10 +69,12 @@ async fn read(owner: Arc<Owner>, mut frames: Streaming<wire::EdgeFrames>, outbox
         if reader.is_none() {
             let Some(Kind::Hello(hello)) = batch.next().and_then(|frame| frame.kind) else { break };
             let link = Link::new(hello.member, outbox.clone());
+            if !owner.admit(&link) {
+                break;
+            }
             link.send_one(Frame::Welcome(owner.welcome()));
             link.send_one(Frame::Table(owner.table()));
             link.send_one(Frame::Credit(shared::Credit { items: CREDIT_ITEMS, bytes: CREDIT_BYTES }));
-            owner.links.lock().push(link.clone());
             tracing::info!(edge = link.member(), "an edge has connected");
             reader = Some(Reader { owner: Arc::clone(&owner), logins: Arc::new(Logins::default()), link });
         }

@@ -12,13 +12,19 @@ use xmpp::stanza::{Condition, Kind, Stanza, Type};
 use crate::deliver::Give;
 use crate::edges::Link;
 use crate::lane::{Arrival, Cause, Entry, Job, Wait};
-use crate::resident::{Pending, Resident};
+use crate::resident::Resident;
 use crate::shard::Cx;
 use crate::stream::{Inbound, Outbound, Stream};
 use crate::work::{Bind, Finish, Resume};
 
 impl Resident {
     pub(crate) fn start_bind(&mut self, cx: &mut Cx<'_>, bind: Bind) {
+        if bind.link.is_gone() {
+            return;
+        }
+        if self.removed {
+            return cx.refuse_bind(&bind, Condition::ServiceUnavailable);
+        }
         let resource =
             if bind.resource.is_empty() { cx.owner.random_resource() } else { bind.resource.clone() };
         let Ok(jid) = self.account.jid.with_resource(&resource) else {
@@ -83,36 +89,41 @@ impl Resident {
     /// A client wants its session back. It is answered when all that it had sent is finished: then the `h` it is told
     /// covers everything this owner has ever seen of it, and nothing of it can come twice.
     pub(crate) fn start_resume(&mut self, cx: &mut Cx<'_>, resume: Resume) {
+        if resume.link.is_gone() {
+            return;
+        }
+        let now_ms = cx.now_ms;
         let Some(stream) = self.stream_mut(resume.stream) else {
-            let h = cx.owner.ended_h(resume.stream);
+            let h = cx.owner.ended_h(&self.account.jid, resume.stream);
             return cx.refuse_resume(&resume, h);
         };
-        if !stream.resume {
+        if !stream.resume || stream.absolute(resume.h).is_none() {
             return cx.refuse_resume(&resume, None);
         }
+        let generation = stream.generation;
+        stream.generation += 1;
+        stream.hibernate(now_ms);
+        let before = stream.resuming.replace(Box::new(resume));
         if let Some(link) = stream.link.take() {
             // The old connection is dead, or will be: nothing more is taken from it.
-            let frame = crate::dispatch::close(&resume.stream, stream.generation, "conflict");
+            let frame = crate::dispatch::close(&stream.id, generation, "conflict");
             cx.frame(&link, frame);
         }
-        stream.generation += 1;
-        stream.deadline_ms = cx.now_ms + u64::from(stream.max_s) * 1_000;
-        if stream.inbound.unfinished() == 0 {
-            self.resume(cx, &resume);
-        } else {
-            self.begin(Pending::Resume(Box::new(resume)));
+        let id = stream.id;
+        if let Some(before) = before {
+            cx.refuse_resume(&before, None);
         }
+        self.watch(cx);
+        self.resume_when_finished(cx, id);
     }
 
     /// A stanza was finished: perhaps the last one that a resumption has waited for.
     pub(crate) fn resume_when_finished(&mut self, cx: &mut Cx<'_>, id: Origin) {
-        let waits = matches!(self.pending.as_deref(), Some(Pending::Resume(resume)) if resume.stream == id);
-        if !waits || self.stream(id).is_none_or(|stream| stream.inbound.unfinished() > 0) {
-            return;
-        }
-        if let Some(Pending::Resume(resume)) = self.pending.take().map(|pending| *pending) {
+        if let Some(stream) = self.stream_mut(id)
+            && stream.inbound.unfinished() == 0
+            && let Some(resume) = stream.resuming.take()
+        {
             self.resume(cx, &resume);
-            self.end_work(cx);
         }
     }
 
@@ -133,7 +144,7 @@ impl Resident {
         let frame = wire::Resumed {
             exchange: resume.exchange,
             condition: String::new(),
-            h: (stream.inbound.h - stream.in_base) as u32,
+            h: stream.h() as u32,
             has_h: true,
             stream: Bytes::copy_from_slice(&id),
             generation: stream.generation,
@@ -184,7 +195,7 @@ impl Resident {
         }
         let link = stream.link.take();
         if stream.resume && matches!(why, Why::Lost | Why::Drained) {
-            stream.deadline_ms = cx.now_ms + u64::from(stream.max_s) * 1_000;
+            stream.hibernate(cx.now_ms);
             self.watch(cx);
         } else {
             self.end_session(cx, id);
@@ -200,10 +211,13 @@ impl Resident {
         let gather_ms = cx.owner.config.gather_ms;
         let mut lost = false;
         for stream in &mut self.streams {
+            stream.resuming.take_if(|resume| resume.link == *link);
             if stream.link.as_ref() == Some(link) {
                 stream.link = None;
-                let wait_ms = if stream.resume { u64::from(stream.max_s) * 1_000 } else { gather_ms };
-                stream.deadline_ms = cx.now_ms + wait_ms;
+                stream.hibernate(cx.now_ms);
+                if !stream.resume {
+                    stream.deadline_ms = cx.now_ms + gather_ms;
+                }
                 lost = true;
             }
         }
@@ -217,7 +231,10 @@ impl Resident {
         let Some(at) = self.streams.iter().position(|stream| stream.id == id) else { return };
         let stream = self.streams.swap_remove(at);
         cx.common.by_stream.remove(&id);
-        cx.owner.remember_ended(id, stream.inbound.h - stream.in_base);
+        cx.owner.remember_ended(&self.account.jid, id, stream.h());
+        if let Some(resume) = &stream.resuming {
+            cx.refuse_resume(resume, Some(stream.h() as u32));
+        }
         let Some(jid) = self.account.session(id).map(|session| session.jid.clone()) else { return };
         let stanza = Stanza::presence(Type::Unavailable).with_from(jid.clone());
         self.run(cx, Job { at: At::Ended, step: 0, session: Some(id), stanza, cause: Cause::Owner });
@@ -358,12 +375,23 @@ impl Stream {
             outbound: Outbound::default(),
             position: 0,
             open_iqs: std::collections::VecDeque::new(),
+            resuming: None,
         }
+    }
+
+    /// What its client is told is finished of what it sent since it enabled stream management.
+    fn h(&self) -> u64 {
+        self.inbound.h.saturating_sub(self.in_base)
+    }
+
+    /// From now on its time runs out.
+    fn hibernate(&mut self, now_ms: u64) {
+        self.deadline_ms = now_ms + u64::from(self.max_s) * 1_000;
     }
 
     /// What a client's count modulo 2^32 stands for; none: it counts what it was never given.
     pub(crate) fn absolute(&self, h: u32) -> Option<u64> {
-        let acked = self.outbound.acked - self.out_base;
+        let acked = self.outbound.acked.saturating_sub(self.out_base);
         let ahead = h.wrapping_sub(acked as u32);
         let n = self.outbound.acked + u64::from(ahead);
         (n <= self.outbound.n).then_some(n)

@@ -10,6 +10,10 @@ use xmpp::jid::Jid;
 use xmpp::stanza::{Kind, Stanza, Type};
 
 use crate::edges::Link;
+use crate::work::Resume;
+
+/// Numbers that may be left out between two stanzas of a client.
+const GAP_MAX: u64 = 65_536;
 
 /// A stream and its numbers.
 #[derive(Debug)]
@@ -31,6 +35,8 @@ pub(crate) struct Stream {
     pub(crate) position: u64,
     /// IQ requests to others that wait for their answer.
     pub(crate) open_iqs: VecDeque<OpenIq>,
+    /// Whoever resumes it waits until all that had come in is finished.
+    pub(crate) resuming: Option<Box<Resume>>,
 }
 
 /// What the client sent.
@@ -52,7 +58,8 @@ pub(crate) struct Open {
     /// Parts that must finish: its handling, its own archive entry, its addressee.
     pub(crate) parts: u16,
     pub(crate) since_ms: u64,
-    pub(crate) head: Head,
+    /// None: an error has answered it.
+    pub(crate) head: Option<Head>,
 }
 
 /// What an error answer to a stanza is made from.
@@ -124,17 +131,28 @@ impl Head {
 impl Inbound {
     /// A stanza with number `n` has come.
     pub(crate) fn arrive(&mut self, n: u64, stanza: &Stanza, now_ms: u64) -> Arrived {
-        if n <= self.seen {
+        if n <= self.seen || n - self.seen > GAP_MAX {
             return Arrived::Known;
         }
-        self.seen = n;
+        // What an owner before this one has finished is not said again.
+        while self.seen + 1 < n {
+            self.skip();
+        }
         let known = self.above.contains(&n);
-        self.open.push_back(Open { parts: u16::from(!known), since_ms: now_ms, head: Head::of(stanza) });
         if !known {
-            return Arrived::New;
+            self.seen = n;
+            self.open.push_back(Open { parts: 1, since_ms: now_ms, head: Some(Head::of(stanza)) });
+        }
+        while self.above.contains(&(self.seen + 1)) {
+            self.skip();
         }
         self.advance();
-        Arrived::Known
+        if known { Arrived::Known } else { Arrived::New }
+    }
+
+    fn skip(&mut self) {
+        self.seen += 1;
+        self.open.push_back(Open { parts: 0, since_ms: 0, head: None });
     }
 
     /// One more part of `n` has to finish.
@@ -158,9 +176,9 @@ impl Inbound {
         true
     }
 
-    /// What an error answer to `n` is made from, if `n` is not finished.
-    pub(crate) fn head(&mut self, n: u64) -> Option<Head> {
-        self.open_mut(n).filter(|open| open.parts > 0).map(|open| open.head.clone())
+    /// What an error answer to `n` is made from, if `n` is not finished: once, however many of its parts are refused.
+    pub(crate) fn take_head(&mut self, n: u64) -> Option<Head> {
+        self.open_mut(n).filter(|open| open.parts > 0)?.head.take()
     }
 
     /// Ends whatever `n` still waits for.
@@ -281,6 +299,19 @@ mod tests {
         assert_eq!(inbound.arrive(6, &stanza(), 0), Arrived::Known);
         inbound.finish(5);
         assert_eq!(inbound.h, 6);
+    }
+
+    #[test]
+    fn what_was_finished_above_h_need_not_come_again() {
+        let mut inbound = Inbound { h: 4, seen: 4, above: vec![6, 8], ..Inbound::default() };
+        for n in [5, 7] {
+            assert_eq!(inbound.arrive(n, &stanza(), 0), Arrived::New);
+        }
+        inbound.finish(7);
+        assert_eq!(inbound.h, 4);
+        inbound.finish(5);
+        assert_eq!(inbound.h, 8);
+        assert_eq!(inbound.arrive(9, &stanza(), 0), Arrived::New);
     }
 
     #[test]

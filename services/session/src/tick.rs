@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use xmpp::stanza::{Condition, StanzaError};
+use xmpp::stanza::Condition;
 
 use crate::lane::Arrival;
 use crate::owner::Owner;
@@ -107,15 +107,7 @@ impl Resident {
 
     /// A stanza's lifetime is over: what became of it is not known, and its sender is told to wait.
     fn outlived(&mut self, cx: &mut Cx<'_>, id: [u8; 16], n: u64) {
-        let error = StanzaError::from(Condition::ResourceConstraint);
-        let head = self.stream_mut(id).and_then(|stream| stream.inbound.head(n));
-        let jid = self.account.session(id).map(|session| session.jid.clone());
-        if let (Some(head), Some(jid)) = (head, jid)
-            && let Some(answer) = head.stanza(&jid).error(error)
-        {
-            self.close_iq(id, &answer);
-            self.arrive(cx, Arrival::ToSession(id, answer));
-        }
+        self.answer_refused(cx, id, n, Condition::ResourceConstraint.into());
         let at = self.at;
         if self.stream_mut(id).is_some_and(|stream| stream.inbound.abandon(n)) {
             cx.common.handled.push((at, id));

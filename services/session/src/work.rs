@@ -60,6 +60,7 @@ pub(crate) struct Bind {
 }
 
 /// Asks for the session of an earlier connection.
+#[derive(Debug)]
 pub(crate) struct Resume {
     pub(crate) link: Link,
     pub(crate) exchange: u64,
