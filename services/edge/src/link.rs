@@ -126,7 +126,9 @@ impl Link {
     }
 
     fn down(&self) {
-        if self.outbox.lock().take().is_some() {
+        if let Some(outbox) = self.outbox.lock().take() {
+            // An owner that ends waits until this side of the stream has ended, too.
+            outbox.close();
             metrics::LINKS.dec();
         }
         self.credit.reset();

@@ -43,6 +43,11 @@ impl Router {
         Arc::new(Self { config, relay })
     }
 
+    /// Says goodbye to all owners.
+    pub fn stop(&self) {
+        self.relay.lock().stop();
+    }
+
     /// The service that owners call.
     pub fn service(self: &Arc<Self>) -> RouterServer<Service> {
         let limit = node::wire::MESSAGE_BYTES_MAX;

@@ -16,6 +16,8 @@ pub(crate) type LinkId = u64;
 pub(crate) struct Relay {
     links: HashMap<LinkId, Link>,
     next: LinkId,
+    /// Owners that come now are turned away.
+    stopped: bool,
     table: Table,
     items_max: usize,
     /// Items that were passed on: the connection and number there, and where they came from.
@@ -42,6 +44,7 @@ impl Relay {
         Self {
             links: HashMap::new(),
             next: 1,
+            stopped: false,
             table: Table::new(),
             items_max,
             passed: HashMap::default(),
@@ -53,8 +56,17 @@ impl Relay {
     pub(crate) fn connect(&mut self, outbox: Outbox<Frame>) -> LinkId {
         let id = self.next;
         self.next += 1;
+        if self.stopped {
+            outbox.close();
+        }
         self.links.insert(id, Link { outbox, seq: 0 });
         id
+    }
+
+    /// Ends every connection: owners look for another router, and begin new runs there.
+    pub(crate) fn stop(&mut self) {
+        self.stopped = true;
+        self.links.values().for_each(|link| link.outbox.close());
     }
 
     /// A connection is gone: what was on the way to it is lost, and comes again when its owner is back.

@@ -54,7 +54,12 @@ pub(crate) async fn router(source: Source) -> anyhow::Result<()> {
     let listener = listen(configuration.cluster.router_listen).await?;
     let router = ::router::Router::start(configuration.router);
     tracing::info!(address = %configuration.cluster.router_listen, "router is ready");
-    Ok(wire::serve(listener, router.service(), async move { drain.begun().await }).await?)
+    let service = router.service();
+    let stop = async move {
+        drain.begun().await;
+        router.stop();
+    };
+    Ok(wire::serve(listener, service, stop).await?)
 }
 
 /// What every process begins with: its log, its metrics, and an ear for signals.
