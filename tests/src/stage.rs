@@ -9,7 +9,7 @@ use xmpp::sasl::Mechanism;
 use xmpp::xml::Element;
 
 use crate::client::{Cast, Client, Saved, TlsVersion};
-use crate::server::{Server, Setting, Topology};
+use crate::server::{Role, Server, Setting, Topology};
 
 /// A play's own part of a server. Clones are the same stage.
 #[derive(Clone)]
@@ -57,6 +57,32 @@ impl Stage {
     /// The server.
     pub fn server(&self) -> &Server {
         &self.server
+    }
+
+    /// A role's process dies (SIGKILL).
+    pub async fn kills(&self, role: Role) {
+        let done = self.server.kill(role).await;
+        done.unwrap_or_else(|error| panic!("{role:?} is not killed: {error:#}"));
+        self.cast.tell(format!("{role:?} is killed"));
+    }
+
+    /// A role's process is told to end (SIGTERM), and does.
+    pub async fn stops(&self, role: Role) {
+        self.cast.tell(format!("{role:?} is told to end"));
+        let done = self.server.stop(role).await;
+        done.unwrap_or_else(|error| panic!("{role:?} does not end as it should: {error:#}"));
+    }
+
+    /// A role's process begins again.
+    pub async fn begins(&self, role: Role) {
+        let done = self.server.begin(role).await;
+        done.unwrap_or_else(|error| panic!("{role:?} does not begin: {error:#}"));
+        self.cast.tell(format!("{role:?} has begun"));
+    }
+
+    /// The role that has the store.
+    pub fn owner(&self) -> Role {
+        if self.is_split() { Role::Session } else { Role::Whole }
     }
 
     /// Whether each role is a process of its own.

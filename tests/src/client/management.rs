@@ -24,7 +24,7 @@ pub(super) struct Management {
 }
 
 /// A stream whose connection is gone: enough to resume it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Saved {
     /// Its id.
     pub id: String,
@@ -113,17 +113,34 @@ impl Client {
     /// Resumes on a stream that is logged in and has not bound; what the server lacks is sent again. Returns the
     /// `<resumed/>`.
     pub async fn resumes(&mut self, saved: Saved) -> Element {
+        let id = saved.id.clone();
+        self.asks_to_resume(saved).await;
+        let resumed = self.receives(&format!("<resumed xmlns='urn:xmpp:sm:3' previd='{id}' h='*'/>")).await;
+        self.sends_again().await;
+        resumed
+    }
+
+    /// Asks to resume; the answer is still to be received, and what the server lacks to be [sent
+    /// again](Client::sends_again).
+    pub async fn asks_to_resume(&mut self, saved: Saved) {
         let Saved { id, heard, open, acknowledged } = saved;
         let enabled = true;
         let management =
             Management { heard, acknowledged, open, id: Some(id.clone()), silent: false, enabled };
         self.management = Some(management);
         self.sends(&format!("<resume xmlns='urn:xmpp:sm:3' previd='{id}' h='{heard}'/>")).await;
-        let resumed = self.receives(&format!("<resumed xmlns='urn:xmpp:sm:3' previd='{id}' h='*'/>")).await;
+    }
+
+    /// Sends what the server has not acknowledged, as after `<resumed/>`.
+    pub async fn sends_again(&mut self) {
         for stanza in self.managed().open.clone() {
             self.sends_bytes(stanza.as_bytes()).await;
         }
-        resumed
+    }
+
+    /// How many of the own stanzas the server has not acknowledged.
+    pub fn open(&mut self) -> usize {
+        self.managed().open.len()
     }
 
     /// How many of the server's stanzas were received since stream management is on.

@@ -7,6 +7,7 @@ mod login;
 mod management;
 mod transport;
 
+use std::collections::VecDeque;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -27,6 +28,9 @@ use crate::pattern::{self, mismatch, told};
 /// For anything to arrive that must; generous, for machines that do much else.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Lines of a transcript; those before are forgotten.
+const LINES_MAX: usize = 2_000;
+
 /// No reason of the client's to end a stream.
 const LIMITS: Limits = Limits {
     stanza_bytes_max: 8 * 1024 * 1024,
@@ -40,7 +44,7 @@ const LIMITS: Limits = Limits {
 #[derive(Clone, Debug)]
 pub struct Cast {
     suffix: String,
-    transcript: Arc<Mutex<Vec<String>>>,
+    transcript: Arc<Mutex<VecDeque<String>>>,
 }
 
 /// A connection to the server, and whoever speaks on it.
@@ -114,12 +118,16 @@ impl Cast {
             line.truncate(cut);
             line.push('…');
         }
-        self.transcript.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+        let mut lines = self.transcript.lock().unwrap_or_else(PoisonError::into_inner);
+        if lines.len() >= LINES_MAX {
+            lines.pop_front();
+        }
+        lines.push_back(line);
     }
 
-    /// Everything that was said.
+    /// Everything that was said, of late.
     pub fn transcript(&self) -> Vec<String> {
-        self.transcript.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.transcript.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 }
 
@@ -346,25 +354,43 @@ impl Client {
                 self.cast.tell(format!("{} waits in vain", self.name));
                 panic!("{}: nothing came in {PATIENCE:?}", self.name);
             };
-            self.cast.tell(match &heard {
-                Heard::Header(element) | Heard::Element(element) => {
-                    format!("{} ← {}", self.name, told(element))
+            self.takes_note(&heard).await;
+            match &heard {
+                Heard::Element(element) if element.ns() == ns::SM && self.management.is_some() => {
+                    if with_acks && element.name() != "r" {
+                        return heard;
+                    }
                 }
-                other => format!("{} ← {other:?}", self.name),
-            });
-            let (Some(management), Heard::Element(element)) = (&mut self.management, &heard) else {
-                return heard;
-            };
-            if element.ns() != ns::SM {
-                management.heard(element);
-                return heard;
+                _ => return heard,
             }
-            if let Some(answer) = management.concerns(element) {
-                let _ = self.transport.write(answer.as_bytes()).await;
-            }
-            if with_acks && element.name() != "r" {
-                return heard;
-            }
+        }
+    }
+
+    /// The next element, acknowledgements too, if one comes in time; `Err`: the stream is over.
+    #[allow(clippy::result_unit_err, reason = "there is no more to say of it")]
+    pub async fn hears_within(&mut self, limit: Duration) -> Result<Option<Element>, ()> {
+        let Ok(heard) = timeout(limit, self.read()).await else { return Ok(None) };
+        self.takes_note(&heard).await;
+        match heard {
+            Heard::Element(element) if element.name() == "error" && element.ns() == ns::STREAMS => Err(()),
+            Heard::Element(element) => Ok(Some(element)),
+            Heard::Header(_) => Ok(None),
+            Heard::Close | Heard::End => Err(()),
+        }
+    }
+
+    /// Counts, answers `<r/>`, tells.
+    async fn takes_note(&mut self, heard: &Heard) {
+        self.cast.tell(match heard {
+            Heard::Header(element) | Heard::Element(element) => format!("{} ← {}", self.name, told(element)),
+            other => format!("{} ← {other:?}", self.name),
+        });
+        let (Some(management), Heard::Element(element)) = (&mut self.management, heard) else { return };
+        if element.ns() != ns::SM {
+            management.heard(element);
+        } else if let Some(answer) = management.concerns(element) {
+            // If it cannot be written, that the stream is over is what comes next.
+            let _ = self.transport.write(answer.as_bytes()).await;
         }
     }
 

@@ -3,6 +3,7 @@
 //! `cargo test -p throng-tests --test plays -- [PART OF A NAME …] [--jobs N] [--list]`; `THRONG_BIN` names another
 //! binary than that of this build.
 
+mod management;
 mod messages;
 mod offline;
 mod presence;
@@ -14,5 +15,14 @@ mod streams;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    throng_tests::run::main(&[streams::PLAYS, sasl::PLAYS, messages::PLAYS, queries::PLAYS, offline::PLAYS, rosters::PLAYS, presence::PLAYS])
+    throng_tests::run::main(&[
+        streams::PLAYS,
+        sasl::PLAYS,
+        messages::PLAYS,
+        queries::PLAYS,
+        offline::PLAYS,
+        rosters::PLAYS,
+        presence::PLAYS,
+        management::PLAYS,
+    ])
 }

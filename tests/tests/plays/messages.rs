@@ -30,7 +30,9 @@ async fn a_message_and_its_answer(stage: Stage) {
     romeo
         .receives("<message from='{juliet/balcony}' to='{romeo}' type='chat' id='1'><body>Wherefore art thou?</body></message>")
         .await;
-    romeo.sends("<message to='{juliet/balcony}' type='chat'><body>Neither, fair saint</body></message>").await;
+    romeo
+        .sends("<message to='{juliet/balcony}' type='chat'><body>Neither, fair saint</body></message>")
+        .await;
     juliet
         .receives("<message from='{romeo/orchard}' to='{juliet/balcony}'><body>Neither, fair saint</body></message>")
         .await;
@@ -53,8 +55,12 @@ async fn payloads_arrive_as_they_were(stage: Stage) {
     let mut juliet = stage.online("juliet/balcony").await;
     let payload = "<subject xml:lang='fr'>&lt;é&gt; &amp; ☃</subject><body>one</body><body xml:lang='it'>uno</body>\
                    <thread parent='a'>b</thread><x xmlns='urn:x' a='&quot;&apos;'><y xmlns='urn:y' b='1'/>text<z/></x>";
-    juliet.sends(&format!("<message to='{{romeo}}' type='chat' xml:lang='en' id='ü'>{payload}</message>")).await;
-    romeo.receives(&format!("<message from='{{juliet/balcony}}' xml:lang='en' id='ü'>{payload}</message>")).await;
+    juliet
+        .sends(&format!("<message to='{{romeo}}' type='chat' xml:lang='en' id='ü'>{payload}</message>"))
+        .await;
+    romeo
+        .receives(&format!("<message from='{{juliet/balcony}}' xml:lang='en' id='ü'>{payload}</message>"))
+        .await;
 }
 
 async fn chat_to_the_bare_jid_reaches_every_session_of_non_negative_priority(stage: Stage) {
@@ -111,7 +117,9 @@ async fn a_session_named_in_full_gets_everything(stage: Stage) {
     let mut romeo = stage.bound("romeo/orchard").await;
     let mut juliet = stage.online("juliet/balcony").await;
     for ty in ["chat", "normal", "headline", "groupchat", "error"] {
-        juliet.sends(&format!("<message to='{{romeo/orchard}}' type='{ty}'><body>{ty}</body></message>")).await;
+        juliet
+            .sends(&format!("<message to='{{romeo/orchard}}' type='{ty}'><body>{ty}</body></message>"))
+            .await;
         romeo.receives(&format!("<message from='{{juliet/balcony}}'><body>{ty}</body></message>")).await;
     }
 }
@@ -120,8 +128,12 @@ async fn a_vanished_session_is_no_reason_to_lose_a_message(stage: Stage) {
     let mut romeo = stage.online("romeo/orchard").await;
     let mut juliet = stage.online("juliet/balcony").await;
     for ty in ["chat", "normal"] {
-        juliet.sends(&format!("<message to='{{romeo/street}}' type='{ty}'><body>where?</body></message>")).await;
-        romeo.receives("<message to='{romeo/street}' from='{juliet/balcony}'><body>where?</body></message>").await;
+        juliet
+            .sends(&format!("<message to='{{romeo/street}}' type='{ty}'><body>where?</body></message>"))
+            .await;
+        romeo
+            .receives("<message to='{romeo/street}' from='{juliet/balcony}'><body>where?</body></message>")
+            .await;
     }
 }
 
@@ -129,11 +141,15 @@ async fn headline_error_and_groupchat_to_a_vanished_session(stage: Stage) {
     let mut romeo = stage.online("romeo/orchard").await;
     let mut juliet = stage.online("juliet/balcony").await;
     for ty in ["headline", "error"] {
-        juliet.sends(&format!("<message to='{{romeo/street}}' type='{ty}'><body>where?</body></message>")).await;
+        juliet
+            .sends(&format!("<message to='{{romeo/street}}' type='{ty}'><body>where?</body></message>"))
+            .await;
     }
     juliet.receives_nothing().await;
     juliet.sends("<message to='{romeo/street}' type='groupchat' id='g'><body>where?</body></message>").await;
-    juliet.receives("<message type='error' id='g' from='{romeo/street}'><error type='cancel'/></message>").await;
+    juliet
+        .receives("<message type='error' id='g' from='{romeo/street}'><error type='cancel'/></message>")
+        .await;
     romeo.receives_nothing().await;
 }
 
@@ -164,7 +180,11 @@ async fn nobody_home_of_negative_priority_gets_messages(stage: Stage) {
     juliet.receives_nothing().await;
     romeo.receives_nothing().await;
     romeo.sends("<presence/>").await;
-    romeo.receives_at_last("<message from='{juliet/balcony}'><body>later</body><delay xmlns='urn:xmpp:delay'/></message>").await;
+    romeo
+        .receives_at_last(
+            "<message from='{juliet/balcony}'><body>later</body><delay xmlns='urn:xmpp:delay'/></message>",
+        )
+        .await;
 }
 
 async fn an_error_never_answers_an_error(stage: Stage) {
@@ -182,9 +202,13 @@ async fn order_is_kept(stage: Stage) {
     let mut romeo = stage.online("romeo/orchard").await;
     let mut juliet = stage.online("juliet/balcony").await;
     for n in 0..100 {
-        juliet.sends(&format!("<message to='{{romeo}}' type='chat' id='m{n}'><body>{n}</body></message>")).await;
+        juliet
+            .sends(&format!("<message to='{{romeo}}' type='chat' id='m{n}'><body>{n}</body></message>"))
+            .await;
         juliet.sends(&format!("<presence to='{{romeo/orchard}}'><status>{n}</status></presence>")).await;
-        juliet.sends(&format!("<iq to='{{romeo/orchard}}' type='get' id='i{n}'><x xmlns='urn:x'/></iq>")).await;
+        juliet
+            .sends(&format!("<iq to='{{romeo/orchard}}' type='get' id='i{n}'><x xmlns='urn:x'/></iq>"))
+            .await;
     }
     for n in 0..100 {
         romeo.receives(&format!("<message id='m{n}'/>")).await;

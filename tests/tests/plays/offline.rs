@@ -2,7 +2,6 @@
 
 use throng_tests::plays;
 use throng_tests::run::Play;
-use throng_tests::server::Role;
 use throng_tests::stage::Stage;
 
 pub(crate) const PLAYS: &[Play] = plays![
@@ -20,7 +19,9 @@ async fn messages_wait_in_order_and_are_stamped(stage: Stage) {
     stage.has_account("romeo").await;
     let mut juliet = stage.online("juliet/balcony").await;
     for n in 0..20 {
-        juliet.sends(&format!("<message to='{{romeo}}' type='chat' id='{n}'><body>{n}</body></message>")).await;
+        juliet
+            .sends(&format!("<message to='{{romeo}}' type='chat' id='{n}'><body>{n}</body></message>"))
+            .await;
     }
     juliet.receives_nothing().await;
     let mut romeo = stage.bound("romeo/orchard").await;
@@ -107,7 +108,9 @@ async fn an_account_that_is_not_there_refuses(stage: Stage) {
     let mut juliet = stage.online("juliet/balcony").await;
     for to in ["{nobody}", "{nobody/nowhere}"] {
         for ty in ["chat", "normal", "groupchat"] {
-            juliet.sends(&format!("<message to='{to}' type='{ty}' id='m'><body>hello</body></message>")).await;
+            juliet
+                .sends(&format!("<message to='{to}' type='{ty}' id='m'><body>hello</body></message>"))
+                .await;
             juliet
                 .receives(&format!(
                     "<message from='{to}' type='error' id='m'><error type='cancel'>\
@@ -126,12 +129,14 @@ async fn they_survive_the_servers_death(stage: Stage) {
     let mut juliet = stage.bound("juliet/balcony").await;
     juliet.enables_management().await;
     for n in 0..10 {
-        juliet.sends(&format!("<message to='{{romeo}}' type='chat' id='{n}'><body>{n}</body></message>")).await;
+        juliet
+            .sends(&format!("<message to='{{romeo}}' type='chat' id='{n}'><body>{n}</body></message>"))
+            .await;
     }
     juliet.is_acknowledged().await;
-    let role = if stage.is_split() { Role::Session } else { Role::Whole };
-    stage.server().kill(role).await.expect("it runs");
-    stage.server().begin(role).await.expect("it starts again");
+    let role = stage.owner();
+    stage.kills(role).await;
+    stage.begins(role).await;
     let mut romeo = stage.bound("romeo/orchard").await;
     romeo.sends("<presence/>").await;
     for n in 0..10 {

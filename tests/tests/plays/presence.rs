@@ -33,7 +33,9 @@ async fn friends_see_each_other_come_change_and_go(stage: Stage) {
     street.sends("<presence><show>dnd</show></presence>").await;
     juliet.receives("<presence from='{romeo/street}'><show>dnd</show></presence>").await;
     street.sends("<presence type='unavailable'><status>bye</status></presence>").await;
-    juliet.receives("<presence from='{romeo/street}' type='unavailable'><status>bye</status></presence>").await;
+    juliet
+        .receives("<presence from='{romeo/street}' type='unavailable'><status>bye</status></presence>")
+        .await;
     // It is still bound, and unavailable as before: there is nothing to tell.
     street.closes().await;
     romeo.settles().await;
@@ -77,7 +79,9 @@ async fn directed_presence_is_followed_by_unavailable(stage: Stage) {
     let mut romeo = stage.online("romeo/orchard").await;
     let mut juliet = stage.online("juliet/balcony").await;
     romeo.sends("<presence to='{juliet}'><status>only you</status></presence>").await;
-    juliet.receives("<presence from='{romeo/orchard}' to='{juliet}'><status>only you</status></presence>").await;
+    juliet
+        .receives("<presence from='{romeo/orchard}' to='{juliet}'><status>only you</status></presence>")
+        .await;
     romeo.sends("<presence><show>away</show></presence>").await;
     romeo.settles().await;
     juliet.receives_nothing().await;
@@ -93,7 +97,11 @@ async fn probes_are_answered_for_those_who_may_see(stage: Stage) {
     juliet.receives("<presence from='{romeo/orchard}'><status>here</status></presence>").await;
     for to in ["{romeo}", "{romeo/orchard}"] {
         juliet.sends(&format!("<presence to='{to}' type='probe'/>")).await;
-        juliet.receives("<presence from='{romeo/orchard}' to='{juliet/balcony}'><status>here</status></presence>").await;
+        juliet
+            .receives(
+                "<presence from='{romeo/orchard}' to='{juliet/balcony}'><status>here</status></presence>",
+            )
+            .await;
     }
     romeo.closes().await;
     juliet.receives("<presence from='{romeo/orchard}' type='unavailable'/>").await;

@@ -39,7 +39,11 @@ async fn a_question_and_its_answer(stage: Stage) {
     let mut romeo = stage.bound("romeo/orchard").await;
     let mut juliet = stage.bound("juliet/balcony").await;
     juliet.sends("<iq to='{romeo/orchard}' type='get' id='q'><x xmlns='urn:x'/></iq>").await;
-    romeo.receives("<iq from='{juliet/balcony}' to='{romeo/orchard}' type='get' id='q'><x xmlns='urn:x'/></iq>").await;
+    romeo
+        .receives(
+            "<iq from='{juliet/balcony}' to='{romeo/orchard}' type='get' id='q'><x xmlns='urn:x'/></iq>",
+        )
+        .await;
     romeo.sends("<iq to='{juliet/balcony}' type='result' id='q'><y xmlns='urn:x'/></iq>").await;
     juliet.receives("<iq from='{romeo/orchard}' type='result' id='q'><y xmlns='urn:x'/></iq>").await;
 }
@@ -47,7 +51,9 @@ async fn a_question_and_its_answer(stage: Stage) {
 async fn unknown_questions_are_answered_with_service_unavailable(stage: Stage) {
     let mut romeo = stage.online("romeo/orchard").await;
     let mut juliet = stage.bound("juliet/balcony").await;
-    for (to, from) in [("{domain}", "{domain}"), ("{romeo}", "{romeo}"), ("{juliet}", "{juliet}"), ("{nobody}", "{nobody}")] {
+    for (to, from) in
+        [("{domain}", "{domain}"), ("{romeo}", "{romeo}"), ("{juliet}", "{juliet}"), ("{nobody}", "{nobody}")]
+    {
         for ty in ["get", "set"] {
             juliet.sends(&format!("<iq to='{to}' type='{ty}' id='q'><x xmlns='urn:unknown'/></iq>")).await;
             juliet
@@ -58,7 +64,13 @@ async fn unknown_questions_are_answered_with_service_unavailable(stage: Stage) {
                 .await;
         }
     }
-    is_refused(&mut juliet, "<iq type='get' id='q'><x xmlns='urn:unknown'/></iq>", "cancel", "service-unavailable").await;
+    is_refused(
+        &mut juliet,
+        "<iq type='get' id='q'><x xmlns='urn:unknown'/></iq>",
+        "cancel",
+        "service-unavailable",
+    )
+    .await;
     romeo.receives_nothing().await;
 }
 
@@ -99,7 +111,9 @@ async fn answers_about_an_account_are_the_same_for_all_who_may_not_see_it(stage:
     let mut romeo = stage.online("romeo/orchard").await;
     let mut blocker = stage.online("tybalt/street").await;
     let mut juliet = stage.bound("juliet/balcony").await;
-    blocker.sends("<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'><item jid='{juliet}'/></block></iq>").await;
+    blocker
+        .sends("<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'><item jid='{juliet}'/></block></iq>")
+        .await;
     blocker.receives_at_last("<iq type='result' id='b'/>").await;
     for payload in [
         "<query xmlns='http://jabber.org/protocol/disco#info'/>",
@@ -124,7 +138,11 @@ async fn friends_are_answered(stage: Stage) {
     let mut romeo = stage.online("romeo/orchard").await;
     let mut juliet = stage.online("juliet/balcony").await;
     befriend(&mut romeo, &mut juliet).await;
-    juliet.sends("<iq to='{romeo}' type='get' id='q'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>").await;
+    juliet
+        .sends(
+            "<iq to='{romeo}' type='get' id='q'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>",
+        )
+        .await;
     juliet
         .receives(
             "<iq from='{romeo}' type='result' id='q'><query xmlns='http://jabber.org/protocol/disco#info'>\
@@ -132,7 +150,9 @@ async fn friends_are_answered(stage: Stage) {
         )
         .await;
     juliet.sends("<iq to='{romeo}' type='get' id='q'><query xmlns='jabber:iq:last'/></iq>").await;
-    juliet.receives("<iq from='{romeo}' type='result' id='q'><query xmlns='jabber:iq:last' seconds='0'/></iq>").await;
+    juliet
+        .receives("<iq from='{romeo}' type='result' id='q'><query xmlns='jabber:iq:last' seconds='0'/></iq>")
+        .await;
 }
 
 async fn bad_requests(stage: Stage) {
@@ -179,7 +199,8 @@ async fn what_is_not_acceptable(stage: Stage) {
     is_refused(&mut juliet, empty_group, "modify", "not-acceptable").await;
     let mut nobody = stage.connects("nobody").await;
     nobody.opens().await;
-    let no_password = "<iq type='set' id='q'><query xmlns='jabber:iq:register'><username>x</username></query></iq>";
+    let no_password =
+        "<iq type='set' id='q'><query xmlns='jabber:iq:register'><username>x</username></query></iq>";
     is_refused(&mut nobody, no_password, "modify", "not-acceptable").await;
 }
 

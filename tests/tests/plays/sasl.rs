@@ -49,7 +49,9 @@ async fn opened(stage: &Stage, name: &str, way: Way) -> Client {
 }
 
 async fn fails_with(client: &mut Client, condition: &str) {
-    client.receives(&format!("<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><{condition}/></failure>")).await;
+    client
+        .receives(&format!("<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><{condition}/></failure>"))
+        .await;
 }
 
 async fn every_mechanism_over_every_transport(stage: Stage) {
@@ -120,7 +122,12 @@ async fn the_wrong_channel_is_refused(stage: Stage) {
 }
 
 fn login(stage: &Stage, name: &str, password: &str, binding: Option<xmpp::sasl::Binding>) -> Login {
-    Login { username: stage.cast.node(name), password: password.as_bytes().to_vec().into(), authzid: None, binding }
+    Login {
+        username: stage.cast.node(name),
+        password: password.as_bytes().to_vec().into(),
+        authzid: None,
+        binding,
+    }
 }
 
 async fn a_wrong_password_and_a_missing_account_look_the_same(stage: Stage) {
@@ -137,7 +144,11 @@ async fn a_wrong_password_and_a_missing_account_look_the_same(stage: Stage) {
 
 async fn a_client_may_give_up(stage: Stage) {
     let mut juliet = opened(&stage, "juliet", Way::Tcp).await;
-    juliet.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>biwsbj1hLHI9Yg==</auth>").await;
+    juliet
+        .sends(
+            "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>biwsbj1hLHI9Yg==</auth>",
+        )
+        .await;
     juliet.receives("<challenge xmlns='urn:ietf:params:xml:ns:xmpp-sasl'>*</challenge>").await;
     juliet.sends("<abort xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>").await;
     fails_with(&mut juliet, "aborted").await;
@@ -147,7 +158,11 @@ async fn a_client_may_give_up(stage: Stage) {
 async fn mechanisms_that_are_unknown_or_not_offered(stage: Stage) {
     let mut juliet = opened(&stage, "juliet", Way::Tcp).await;
     for mechanism in ["CRAM-MD5", "plain", "SCRAM-SHA-256-PLUS", "ANONYMOUS"] {
-        juliet.sends(&format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='{mechanism}'>AGEAYg==</auth>")).await;
+        juliet
+            .sends(&format!(
+                "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='{mechanism}'>AGEAYg==</auth>"
+            ))
+            .await;
         fails_with(&mut juliet, "invalid-mechanism").await;
     }
 }
@@ -155,7 +170,9 @@ async fn mechanisms_that_are_unknown_or_not_offered(stage: Stage) {
 async fn what_is_not_base64(stage: Stage) {
     let mut juliet = opened(&stage, "juliet", Way::Tcp).await;
     for data in ["!!!!", "AGEAYg", "AGEA\u{e9}", "=AAA"] {
-        juliet.sends(&format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{data}</auth>")).await;
+        juliet
+            .sends(&format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{data}</auth>"))
+            .await;
         fails_with(&mut juliet, "incorrect-encoding").await;
     }
 }
@@ -179,9 +196,13 @@ async fn nobody_acts_as_another(stage: Stage) {
     stage.has_account("romeo").await;
     for mechanism in [Mechanism::Plain, SCRAM] {
         let mut juliet = opened(&stage, "juliet", Way::Tcp).await;
-        let login = Login { authzid: Some(stage.cast.bare("romeo")), ..login(&stage, "juliet", "juliet", None) };
+        let login =
+            Login { authzid: Some(stage.cast.bare("romeo")), ..login(&stage, "juliet", "juliet", None) };
         let outcome = juliet.exchanges(mechanism, login).await;
-        assert!(outcome.child("invalid-authzid", "urn:ietf:params:xml:ns:xmpp-sasl").is_some(), "{outcome:?}");
+        assert!(
+            outcome.child("invalid-authzid", "urn:ietf:params:xml:ns:xmpp-sasl").is_some(),
+            "{outcome:?}"
+        );
     }
     let mut juliet = opened(&stage, "juliet", Way::Tcp).await;
     let login = Login { authzid: Some(stage.cast.bare("juliet")), ..login(&stage, "juliet", "juliet", None) };
@@ -204,7 +225,7 @@ async fn a_store_that_is_gone_is_a_temporary_failure(stage: Stage) {
     }
     let stage = stage.alone(&[]).await;
     let mut juliet = opened(&stage, "juliet", Way::Tcp).await;
-    stage.server().kill(Role::Session).await.expect("it runs");
+    stage.kills(Role::Session).await;
     juliet.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGEAYg==</auth>").await;
     fails_with(&mut juliet, "temporary-auth-failure").await;
 }

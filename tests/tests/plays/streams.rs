@@ -100,7 +100,9 @@ async fn tls_can_be_required(stage: Stage) {
         .await;
     assert_eq!(features.children().count(), 1, "RFC 6120 §5.3.1: nothing else is offered");
     somebody.sends("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>AGEAYg==</auth>").await;
-    somebody.receives("<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><encryption-required/></failure>").await;
+    somebody
+        .receives("<failure xmlns='urn:ietf:params:xml:ns:xmpp-sasl'><encryption-required/></failure>")
+        .await;
     somebody
         .sends("<iq type='set' id='1'><query xmlns='jabber:iq:register'><username>a</username><password>b</password></query></iq>")
         .await;
@@ -221,7 +223,9 @@ async fn nobody_speaks_for_another(stage: Stage) {
     let mut romeo = stage.online("romeo/orchard").await;
     for from in ["{juliet}", "{juliet/balcony}"] {
         let mut juliet = stage.bound("juliet/balcony").await;
-        juliet.sends(&format!("<message from='{from}' to='{{romeo}}' type='chat'><body>hello</body></message>")).await;
+        juliet
+            .sends(&format!("<message from='{from}' to='{{romeo}}' type='chat'><body>hello</body></message>"))
+            .await;
         romeo.receives("<message from='{juliet/balcony}'><body>hello</body></message>").await;
     }
 }
@@ -260,10 +264,9 @@ async fn a_server_that_ends_says_so(stage: Stage) {
     let stage = stage.alone(&[]).await;
     let mut juliet = stage.bound("juliet/balcony").await;
     let role = if stage.is_split() { Role::Edge(0) } else { Role::Whole };
-    let (stopped, ()) = tokio::join!(stage.server().stop(role), async {
+    tokio::join!(stage.stops(role), async {
         juliet.is_refused_with("system-shutdown").await;
     });
-    stopped.expect("it ends");
 }
 
 async fn ids_of_streams_differ(stage: Stage) {
