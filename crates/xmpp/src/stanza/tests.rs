@@ -137,7 +137,7 @@ fn malformed_fields_are_the_owners_to_refuse() {
     ] {
         let stanza = entered(text);
         assert_eq!(stanza.fault(), fault, "{text}");
-        assert!(stanza.error(fault.unwrap_or(Condition::NotAllowed)).is_some(), "{text}");
+        assert_eq!(fault.and_then(|fault| stanza.error(fault)).is_some(), fault.is_some(), "{text}");
     }
     assert_eq!(entered("<message type='secret'/>").ty, Type::Normal);
 }
