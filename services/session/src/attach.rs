@@ -11,14 +11,20 @@ use store::Uid;
 use crate::deliver::Give;
 use crate::edges::Link;
 use crate::lane::Arrival;
-use crate::resident::{Marks, Resident};
+use crate::marks::Marks;
+use crate::resident::Resident;
 use crate::shard::Cx;
-use crate::stream::{Inbound, Mail, Outbound, Stream};
+use crate::stream::{Inbound, Mail, OpenIq, Outbound, Stream};
 
 impl Resident {
     pub(crate) fn start_attach(&mut self, cx: &mut Cx<'_>, id: Origin, link: Link, attach: wire::Attach) {
         let generation = attach.generation;
-        let lost = attach.lost;
+        let lost = attach.lost || link.is_gone();
+        if self.removed {
+            cx.common.by_stream.remove(&id);
+            cx.frame(&link, crate::dispatch::close(&id, generation, "not-authorized"));
+            return;
+        }
         if self.stream(id).is_some() {
             self.attach_known(cx, id, &link, attach);
         } else if !self.attach_new(cx, id, &link, attach) {
@@ -41,10 +47,10 @@ impl Resident {
         }
         stream.link = Some(link.clone());
         stream.deadline_ms = 0;
-        // What the edge never got has to come again, under the same numbers: those after its last.
-        stream.inbound.seen = stream.inbound.seen.max(attach.h);
         if attach.managed {
             self.acked(cx, id, attach.acked);
+            // What it said of this may have been lost with the link.
+            self.kept(cx, id, attach.out_n);
         }
         self.give_mailbox(cx, id, attach.out_n);
         self.tell_state(cx, id);
@@ -54,6 +60,9 @@ impl Resident {
     /// Makes the stream from what its edge kept; false if that cannot be read.
     fn attach_new(&mut self, cx: &mut Cx<'_>, id: Origin, link: &Link, attach: wire::Attach) -> bool {
         let Ok(session) = blob::decode(&attach.state) else { return false };
+        if !session.jid.same_bare(&self.account.jid) {
+            return false;
+        }
         let taken = session.jid.resource().is_some_and(|resource| self.account.resource(resource).is_some());
         if taken || session.stream != id {
             return false;
@@ -72,10 +81,12 @@ impl Resident {
         };
         stream.outbound =
             Outbound { n: attach.out_n, kept: attach.out_n, acked: attach.acked, ..Outbound::default() };
-        self.refill(&mut stream, attach.mailbox);
+        stream.open_iqs = attach.open_iq.into_iter().filter_map(|iq| open_iq(&iq, cx)).collect();
+        self.refill(cx, &mut stream, attach.mailbox);
         cx.common.by_stream.insert(id, self.at);
         self.account.sessions.push(session);
         self.streams.push(stream);
+        self.watch(cx);
         for settled in attach.settled {
             self.archive.given(settled, false);
             self.settle(cx, settled);
@@ -88,14 +99,14 @@ impl Resident {
     }
 
     /// The mailbox as the edge has it: what of it is held is known by its uid should it come again.
-    fn refill(&mut self, stream: &mut Stream, mailbox: Vec<wire::Deliver>) {
+    fn refill(&mut self, cx: &Cx<'_>, stream: &mut Stream, mailbox: Vec<wire::Deliver>) {
         for mail in mailbox {
             let Some(stanza) = mail.stanza.and_then(|stanza| carry::unpack(stanza).ok()) else { continue };
             let uid = mail
                 .uid
                 .and_then(|uid| Some(Uid { origin: carry::origin(&uid.origin).ok()?, n: uid.n, k: uid.k }));
             if let Some(uid) = uid {
-                self.marks.get_or_insert_with(|| Box::new(Marks::default())).mark(uid);
+                self.marks.get_or_insert_with(|| Marks::new(cx.now_ms)).add(uid);
             }
             let give = Give { archive_id: mail.archive_id, settles: mail.settles, held: 0, uid };
             if give.settles {
@@ -111,4 +122,11 @@ impl Resident {
             });
         }
     }
+}
+
+/// A request whose answer the client waits for; never longer than one of this owner's would.
+fn open_iq(iq: &wire::OpenIq, cx: &Cx<'_>) -> Option<OpenIq> {
+    let latest_ms = cx.now_ms + cx.owner.config.iq_deadline_s * 1_000;
+    let to = carry::address(&iq.to).ok()??;
+    Some(OpenIq { to, id: iq.id.as_str().into(), deadline_ms: iq.deadline.min(latest_ms) })
 }

@@ -18,16 +18,26 @@ use crate::work::{Finish, FromEdge};
 impl Resident {
     /// An edge says something of a stream of this account.
     pub(crate) fn of_edge(&mut self, cx: &mut Cx<'_>, id: Origin, link: &Link, frame: FromEdge) {
-        if self.stream(id).is_none() && self.lane.as_ref().is_some_and(|lane| !lane.open()) {
+        let unattached = self.stream(id).is_none();
+        if self.lane.as_ref().is_some_and(|lane| lane.edges > 0 || unattached && !lane.open()) {
             // Its account is being read: the frame stays behind the one that attaches the stream.
-            self.lane_mut().waiting.push_back(Arrival::Edge(id, link.clone(), Box::new(frame)));
+            let lane = self.lane_mut();
+            lane.edges += 1;
+            lane.waiting.push_back(Arrival::Edge(id, link.clone(), Box::new(frame)));
             return;
         }
-        let Some(stream) = self.stream_mut(id) else { return };
+        self.edge_frame(cx, id, link, frame);
+    }
+
+    /// Its turn has come.
+    pub(crate) fn edge_frame(&mut self, cx: &mut Cx<'_>, id: Origin, link: &Link, frame: FromEdge) {
+        // What another attachment says comes again on the present one, if it has to.
+        let Some(stream) = self.stream_mut(id).filter(|stream| stream.link.as_ref() == Some(link)) else {
+            return;
+        };
         match frame {
             FromEdge::Item { generation, n, stanza } => {
-                // An older attachment's stanzas come again on the newer one, if they have to.
-                if generation == stream.generation && stream.link.as_ref() == Some(link) {
+                if generation == stream.generation {
                     self.client_stanza(cx, id, n, stanza);
                 }
             }

@@ -19,11 +19,7 @@ impl State {
     pub(crate) fn work(&mut self, owner: &Arc<Owner>, shard: usize, now_ms: u64, work: Work) {
         match work {
             Work::Stream(stream, link, FromEdge::Attach(attach)) => {
-                let Ok(Some(jid)) = node::carry::address(&attach.jid) else { return };
-                if let Some((resident, mut cx)) = self.account(owner, shard, now_ms, &jid.bare()) {
-                    cx.common.by_stream.insert(stream, resident.at);
-                    resident.arrive(&mut cx, Arrival::Attach(stream, link, attach));
-                }
+                self.attach(owner, shard, now_ms, stream, link, attach);
             }
             Work::Stream(stream, link, frame) => {
                 let Some(at) = self.common.by_stream.get(&stream).copied() else {
@@ -87,6 +83,27 @@ impl State {
         }
     }
 
+    fn attach(
+        &mut self,
+        owner: &Arc<Owner>,
+        shard: usize,
+        now_ms: u64,
+        stream: [u8; 16],
+        link: Link,
+        attach: Box<wire::Attach>,
+    ) {
+        let generation = attach.generation;
+        let jid = node::carry::address(&attach.jid).ok().flatten().map(|jid| jid.bare());
+        let own = |jid: &Jid| slots::of(jid.as_str(), "").to_be_bytes() == stream[..2];
+        let resident = jid.filter(own).and_then(|jid| self.account(owner, shard, now_ms, &jid));
+        let Some((resident, mut cx)) = resident else {
+            link.send_one(close(&stream, generation, "internal-server-error"));
+            return;
+        };
+        cx.common.by_stream.insert(stream, resident.at);
+        resident.arrive(&mut cx, Arrival::Attach(stream, link, attach));
+    }
+
     /// The account of a bare JID, in memory or on its way there.
     fn account<'a>(
         &'a mut self,
@@ -104,12 +121,7 @@ impl State {
                 let (resident, cx) = self.resident(owner, shard, now_ms, at)?;
                 resident.at = at;
                 resident.begin(Pending::Load);
-                let store = owner.store.clone();
-                let (jid, since_ms) = (jid.clone(), owner.marks_since_ms(now_ms));
-                cx.spawn(async move {
-                    let account = crate::loading::load(&store, &jid, since_ms).await;
-                    Work::Loaded(at, Box::new(crate::work::Loaded { account }))
-                });
+                resident.load(&cx, 0);
                 at
             }
         };

@@ -46,7 +46,10 @@ impl Resident {
             Arrival::Resume(resume) => self.start_resume(cx, resume),
             Arrival::Attach(stream, link, attach) => self.start_attach(cx, stream, link, *attach),
             Arrival::Ended(stream, generation, why) => self.start_ended(cx, stream, generation, why),
-            Arrival::Edge(stream, link, frame) => self.of_edge(cx, stream, &link, *frame),
+            Arrival::Edge(stream, link, frame) => {
+                self.lane_mut().edges -= 1;
+                self.edge_frame(cx, stream, &link, *frame);
+            }
             Arrival::Expired(stream) => {
                 // It may have been resumed meanwhile, and even hibernate again.
                 if self.stream(stream).is_some_and(|stream| stream.link.is_none() && stream.deadline_ms == 0)

@@ -55,6 +55,8 @@ pub(crate) struct Lane {
     pub(crate) waiting: VecDeque<Arrival>,
     /// Whether it is.
     pub(crate) working: bool,
+    /// Frames of edges among `waiting`: what comes behind them stays behind them.
+    pub(crate) edges: usize,
 }
 
 /// Something started.

@@ -19,6 +19,7 @@ pub mod keys;
 mod lane;
 mod loading;
 mod login;
+mod marks;
 mod owner;
 mod passwords;
 mod perform;

@@ -1,18 +1,24 @@
 //! Reading an account when it is first needed.
 
+use std::collections::VecDeque;
 use std::mem::take;
+use std::time::Duration;
 
 use store::{Error, Store};
 use xmpp::jid::Jid;
 use xmpp::stanza::{Condition, StanzaError};
 
 use crate::lane::Arrival;
-use crate::resident::{Archive, Marks, Pending, Resident};
+use crate::marks::Marks;
+use crate::resident::{Archive, Pending, Resident};
 use crate::shard::Cx;
-use crate::work::{Finish, Loaded, Stored};
+use crate::work::{Finish, Loaded, Stored, Work};
 
 /// Rows read for their uids when an account is loaded.
 pub(crate) const TAIL_ROWS_MAX: usize = 1_000;
+
+/// Between tries to read an account whose sessions are there, in milliseconds.
+const RETRY_MS: u64 = 500;
 
 /// Reads an account; none: there is no such one.
 pub(crate) async fn load(store: &Store, jid: &Jid, since_ms: u64) -> Result<Option<Stored>, Error> {
@@ -35,6 +41,17 @@ pub(crate) async fn load(store: &Store, jid: &Jid, since_ms: u64) -> Result<Opti
 }
 
 impl Resident {
+    /// Reads the account, after a while.
+    pub(crate) fn load(&self, cx: &Cx<'_>, after_ms: u64) {
+        let (store, jid, at) = (cx.owner.store.clone(), self.account.jid.clone(), self.at);
+        let since_ms = cx.owner.marks_since_ms(cx.now_ms);
+        cx.spawn(async move {
+            tokio::time::sleep(Duration::from_millis(after_ms)).await;
+            let account = load(&store, &jid, since_ms).await;
+            Work::Loaded(at, Box::new(Loaded { account }))
+        });
+    }
+
     /// The account is here, or there is none.
     pub(crate) fn loaded(&mut self, cx: &mut Cx<'_>, loaded: Loaded) {
         self.pending = None;
@@ -45,14 +62,33 @@ impl Resident {
                     features::account::Account::new(self.account.jid.clone(), stored.roster, stored.blocked);
                 self.account.sessions = streams;
                 self.archive = Archive::from_stored(stored.last_id, stored.cursor);
-                self.marks = Marks::from_rows(&stored.tail);
+                self.marks = Marks::from_rows(&stored.tail, cx.now_ms);
                 self.end_work(cx);
             }
             Ok(None) => self.refuse_all(cx, Condition::ServiceUnavailable),
             Err(error) => {
                 tracing::warn!(%error, "an account could not be read");
-                self.refuse_all(cx, Condition::ResourceConstraint);
+                self.refuse_until_read(cx);
             }
+        }
+    }
+
+    /// The store is down: edges keep the sessions they have, everybody else is told to come back.
+    fn refuse_until_read(&mut self, cx: &mut Cx<'_>) {
+        let waiting = self.lane.take().map(|lane| lane.waiting).unwrap_or_default();
+        let (kept, refused): (VecDeque<_>, VecDeque<_>) = waiting
+            .into_iter()
+            .partition(|arrival| matches!(arrival, Arrival::Attach(..) | Arrival::Edge(..)));
+        let again = kept.iter().any(|arrival| matches!(arrival, Arrival::Attach(..)));
+        self.lane_mut().waiting = refused;
+        self.refuse_all(cx, Condition::ResourceConstraint);
+        if again {
+            self.absent = false;
+            self.begin(Pending::Load);
+            let lane = self.lane_mut();
+            lane.edges = kept.iter().filter(|arrival| matches!(arrival, Arrival::Edge(..))).count();
+            lane.waiting = kept;
+            self.load(cx, RETRY_MS);
         }
     }
 

@@ -217,7 +217,12 @@ impl Owner {
 
     /// Rows since then may be of stanzas that come again.
     pub(crate) fn marks_since_ms(&self, now_ms: u64) -> u64 {
-        now_ms.saturating_sub(self.config.item_lifetime_ms + u64::from(self.config.resume_max_s) * 1_000)
+        now_ms.saturating_sub(self.marks_window_ms())
+    }
+
+    /// For how long a stanza may come again.
+    pub(crate) fn marks_window_ms(&self) -> u64 {
+        self.config.item_lifetime_ms + u64::from(self.config.resume_max_s) * 1_000
     }
 
     pub(crate) fn remember_ended(&self, account: &Jid, stream: Origin, h: u64) {

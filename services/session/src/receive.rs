@@ -9,6 +9,7 @@ use xmpp::stanza::{Condition, Kind, Stanza, StanzaError, Type};
 
 use crate::job::placeholder;
 use crate::lane::{Cause, Effect, Entry, Job, Message, Wait};
+use crate::marks::Marks;
 use crate::resident::Resident;
 use crate::shard::Cx;
 use crate::work::{Finish, Inbound};
@@ -20,22 +21,35 @@ impl Resident {
             cx.finish(inbound.finish, answered.then(|| Condition::ServiceUnavailable.into()));
             return;
         }
-        // Handled before, under this owner or the one before it: only the acknowledgement was lost.
-        if inbound.must && self.marks.as_ref().is_some_and(|marks| marks.knows(inbound.uid)) {
+        if inbound.must && self.was_received(cx, &inbound) {
+            // Only the acknowledgement was lost.
             cx.finish(inbound.finish, None);
             return;
-        }
-        if matches!(inbound.finish, Finish::Remote(..))
-            && inbound.must
-            && let Some(marks) = &mut self.marks
-        {
-            marks.mark(inbound.uid);
         }
         let stanza = std::mem::replace(&mut inbound.stanza, placeholder());
         self.run(
             cx,
             Job { at: At::Received, step: 0, session: None, stanza, cause: Cause::Inbound(inbound) },
         );
+    }
+
+    /// Whether a stanza was handled before, under this owner or the one before it.
+    fn was_received(&mut self, cx: &Cx<'_>, inbound: &Inbound) -> bool {
+        let remote = matches!(inbound.finish, Finish::Remote(..));
+        if self.marks.is_none() && !remote {
+            return false;
+        }
+        let window_ms = cx.owner.marks_window_ms();
+        let marks = self.marks.get_or_insert_with(|| Marks::new(cx.now_ms));
+        marks.age(cx.now_ms, window_ms);
+        if marks.knows(inbound.uid) {
+            return true;
+        }
+        // The stanzas of this owner's own clients are known by their streams.
+        if remote {
+            marks.mark(inbound.uid);
+        }
+        false
     }
 
     /// The recipient's rules have let a stanza pass.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use features::account::{Account, Origin};
 use features::host::Host;
-use hashbrown::HashMap;
-use store::{Cursor, Direction, Row, Uid};
+use store::Cursor;
 use xmpp::jid::Jid;
 
 use crate::lane::{Job, Lane};
+use crate::marks::Marks;
 use crate::stream::Stream;
 
 /// An account in memory.
@@ -75,15 +75,6 @@ pub(crate) struct Archive {
     pub(crate) backlog: bool,
     /// The cursor differs from the stored one.
     pub(crate) changed: bool,
-}
-
-/// Uids that may come again after the death of the owner before this one.
-#[derive(Debug, Default)]
-pub(crate) struct Marks {
-    /// The highest (n, k) of each origin.
-    received: HashMap<Origin, (u64, u32)>,
-    /// Archive ids of sent stanzas.
-    sent: HashMap<(Origin, u64), u64>,
 }
 
 impl Resident {
@@ -219,38 +210,6 @@ impl Archive {
 
     pub(crate) fn cursor(&self) -> Cursor {
         Cursor { lowest: self.lowest, above: self.above.clone() }
-    }
-}
-
-impl Marks {
-    /// From the newest rows of an archive; none if there are none.
-    pub(crate) fn from_rows(rows: &[Row]) -> Option<Box<Self>> {
-        if rows.is_empty() {
-            return None;
-        }
-        let mut marks = Self::default();
-        for row in rows {
-            match row.direction {
-                Direction::Received => marks.mark(row.uid),
-                Direction::Sent => drop(marks.sent.insert((row.uid.origin, row.uid.n), row.id)),
-            }
-        }
-        Some(Box::new(marks))
-    }
-
-    pub(crate) fn mark(&mut self, uid: Uid) {
-        let mark = self.received.entry(uid.origin).or_default();
-        *mark = (*mark).max((uid.n, uid.k));
-    }
-
-    /// Whether a stanza was received before.
-    pub(crate) fn knows(&self, uid: Uid) -> bool {
-        self.received.get(&uid.origin).is_some_and(|mark| (uid.n, uid.k) <= *mark)
-    }
-
-    /// The archive id of a stanza that was sent before.
-    pub(crate) fn sent(&self, origin: Origin, n: u64) -> Option<u64> {
-        self.sent.get(&(origin, n)).copied()
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub(crate) mod edge;
 
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +33,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(8);
 
 /// How long it takes until what has not happened will not happen.
 pub(crate) const SILENCE: Duration = Duration::from_millis(150);
+
+/// Between tries.
+const TURN: Duration = Duration::from_millis(5);
 
 /// Where a play is set: verona.example, where romeo, juliet, tybalt and paris have accounts.
 pub(crate) struct Stage {
@@ -136,7 +140,7 @@ impl<T: Send + Sync + 'static> Role<T> {
         let (role, port) = runtime
             .spawn(async move {
                 let role = start.await;
-                let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+                let listener = listen(port).await;
                 let port = listener.local_addr().unwrap().port();
                 tokio::spawn(serve(&role, listener));
                 (role, port)
@@ -198,6 +202,17 @@ impl House {
     /// Accounts in memory.
     pub(crate) async fn residents(&self) -> usize {
         self.at(|owner| owner.shards.iter().map(|shard| shard.state.lock().residents.len()).sum()).await
+    }
+}
+
+/// Whoever had the port may still be about to die.
+async fn listen(port: u16) -> TcpListener {
+    loop {
+        match TcpListener::bind(("127.0.0.1", port)).await {
+            Ok(listener) => return listener,
+            Err(error) if error.kind() == ErrorKind::AddrInUse => tokio::time::sleep(TURN).await,
+            Err(error) => panic!("{error}"),
+        }
     }
 }
 

@@ -33,17 +33,30 @@ impl Client {
         self.until("enabled", |desk| desk.managed.then_some(())).await;
     }
 
+    /// Its last stanzas were these, and the edge has not heard that they are finished.
+    pub(crate) fn owes(&self, last: &[&str]) {
+        self.with(|desk| desk.in_n -= last.len() as u64);
+        for xml in last {
+            self.item(xml);
+        }
+    }
+
     /// Sends a stanza.
     pub(crate) fn says(&self, xml: &str) {
+        let item = self.item(xml);
+        self.edge.says(Say::Item(item));
+    }
+
+    fn item(&self, xml: &str) -> Item {
         let stanza = stanza(xml);
-        let item = self.with(|desk| {
+        self.with(|desk| {
             desk.in_n += 1;
             if stanza.kind == Kind::Iq
                 && matches!(stanza.ty, Type::Get | Type::Set)
                 && let Some(to) = &stanza.to
             {
                 let id = stanza.id.as_deref().unwrap_or_default().to_owned();
-                desk.open_iq.push(OpenIq { to: to.to_string(), id, deadline: 0 });
+                desk.open_iq.push(OpenIq { to: to.to_string(), id, deadline: u64::MAX });
             }
             let item = Item {
                 uid: Some(Uid { origin: desk.id.clone(), n: desk.in_n, k: 0 }),
@@ -53,8 +66,7 @@ impl Client {
             };
             desk.unfinished.push_back(item.clone());
             item
-        });
-        self.edge.says(Say::Item(item));
+        })
     }
 
     /// Waits for a stanza of which [`line`] says this, past whatever comes before it.
