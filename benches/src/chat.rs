@@ -1,4 +1,7 @@
-//! The closed loop: pairs of users who answer every message at once, so that a constant number of messages is under way.
+//! The closed loop: pairs of users, each of whom has a constant number of messages to the other under way.
+//!
+//! Whoever hears a message sends the next one in its sender's name, on the sender's connection: this keeps both windows of
+//! a pair apart (with answers, they would merge into bursts twice as long), and takes no word between tasks.
 
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -8,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use tokio::net::TcpStream;
+use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
@@ -89,8 +93,10 @@ pub(crate) async fn run(target: &Target, load: &Load) -> anyhow::Result<Figures>
     let users = log_in_all(target.address, load).await?;
     let counts = Arc::new(Counts::default());
     let mut talks = JoinSet::new();
-    for (number, stream) in users.iter().enumerate() {
-        let talk = Talk::new(Arc::clone(stream), number, load, Arc::clone(&counts));
+    for number in 0..users.len() {
+        // Pairs are 0 and 1, 2 and 3, …
+        let (own, other) = (Arc::clone(&users[number]), Arc::clone(&users[number ^ 1]));
+        let talk = Talk::new(own, other, number, load, Arc::clone(&counts));
         talks.spawn(talk.run(load.window));
     }
 
@@ -105,8 +111,8 @@ pub(crate) async fn run(target: &Target, load: &Load) -> anyhow::Result<Figures>
     if let Some(ended) = talks.try_join_next() {
         ended?.context("a user was cut off")?;
     }
-    for stream in &users {
-        let _ = stream.try_write(GOODBYE);
+    for user in &users {
+        let _ = user.stream.try_write(GOODBYE);
     }
     talks.shutdown().await;
     ensure!(delivered > delivered_before, "nothing was delivered");
@@ -118,7 +124,7 @@ fn spent(target: &Target) -> anyhow::Result<Vec<Duration>> {
     target.pids.iter().map(|pid| process::cpu(*pid)).collect()
 }
 
-/// Nobody answers any more; waits for what is under way. Returns how many never arrived.
+/// Nothing more is sent; waits for what is under way. Returns how many never arrived.
 async fn drain(counts: &Counts) -> u64 {
     counts.stopping.store(true, Ordering::Relaxed);
     let begun = Instant::now();
@@ -132,14 +138,14 @@ async fn drain(counts: &Counts) -> u64 {
     }
 }
 
-async fn log_in_all(address: SocketAddr, load: &Load) -> anyhow::Result<Vec<Arc<TcpStream>>> {
+async fn log_in_all(address: SocketAddr, load: &Load) -> anyhow::Result<Vec<Arc<User>>> {
     let mut users = Vec::with_capacity(load.users);
     let numbers: Vec<usize> = (0..load.users).collect();
     for some in numbers.chunks(LOGINS_MAX) {
         let logins: Vec<_> =
             some.iter().map(|number| tokio::spawn(log_in(address, *number, load.management))).collect();
         for login in logins {
-            users.push(Arc::new(login.await??));
+            users.push(Arc::new(User { stream: login.await??, writing: Mutex::new(()) }));
         }
     }
     Ok(users)
@@ -157,9 +163,35 @@ async fn log_in(address: SocketAddr, number: usize, management: bool) -> anyhow:
     Ok(client.stream)
 }
 
-/// One user's side of a conversation.
+/// A connection that two tasks write to.
+struct User {
+    stream: TcpStream,
+    writing: Mutex<()>,
+}
+
+impl User {
+    async fn write(&self, bytes: &mut Vec<u8>) -> std::io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let _writing = self.writing.lock().await;
+        let mut written = 0;
+        while written < bytes.len() {
+            match self.stream.try_write(&bytes[written..]) {
+                Ok(length) => written += length,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => self.stream.writable().await?,
+                Err(error) => return Err(error),
+            }
+        }
+        bytes.clear();
+        Ok(())
+    }
+}
+
+/// One direction of a conversation, at the end where it arrives.
 struct Talk {
-    stream: Arc<TcpStream>,
+    own: Arc<User>,
+    other: Arc<User>,
     message: Vec<u8>,
     management: bool,
     counts: Arc<Counts>,
@@ -167,32 +199,36 @@ struct Talk {
     sent: u64,
     /// Stanzas since stream management was turned on, which is when the conversation begins.
     heard: u64,
-    out: Vec<u8>,
+    /// What the other says next.
+    next: Vec<u8>,
+    /// An answer to `<r/>`.
+    answer: Vec<u8>,
 }
 
 impl Talk {
-    fn new(stream: Arc<TcpStream>, number: usize, load: &Load, counts: Arc<Counts>) -> Self {
+    fn new(own: Arc<User>, other: Arc<User>, number: usize, load: &Load, counts: Arc<Counts>) -> Self {
         Self {
-            stream,
-            // Pairs are 0 and 1, 2 and 3, …
-            message: message(&account::jid(number ^ 1), load.bytes),
+            own,
+            other,
+            message: message(&account::jid(number), load.bytes),
             management: load.management,
             counts,
             scanner: Scanner::new(),
             sent: 0,
             heard: 0,
-            out: Vec::new(),
+            next: Vec::new(),
+            answer: Vec::new(),
         }
     }
 
     async fn run(mut self, window: usize) -> anyhow::Result<()> {
         self.say(window);
-        self.write().await?;
+        self.other.write(&mut self.next).await?;
         let mut buffer = vec![0; BUFFER_BYTES];
         let mut filled = 0;
         loop {
-            self.stream.readable().await?;
-            match self.stream.try_read(&mut buffer[filled..]) {
+            self.own.stream.readable().await?;
+            match self.own.stream.try_read(&mut buffer[filled..]) {
                 Ok(0) => anyhow::bail!("the server closed"),
                 Ok(length) => filled += length,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
@@ -202,11 +238,12 @@ impl Talk {
             buffer.copy_within(used..filled, 0);
             filled -= used;
             ensure!(filled < BUFFER_BYTES, "a stanza of more than {BUFFER_BYTES} bytes");
-            self.write().await?;
+            self.other.write(&mut self.next).await?;
+            self.own.write(&mut self.answer).await?;
         }
     }
 
-    /// Takes what is whole and prepares the answers; returns how much that was.
+    /// Takes what is whole and prepares what is to be sent; returns how much that was.
     fn hear(&mut self, bytes: &[u8]) -> anyhow::Result<usize> {
         let mut used = 0;
         let (mut delivered, mut bounced, mut asked) = (0, 0, false);
@@ -231,37 +268,25 @@ impl Talk {
             if !self.counts.stopping.load(Ordering::Relaxed) {
                 self.say((delivered + bounced) as usize);
             }
-            // After the answers were counted as sent: a drain never sees all delivered while an answer is to come.
+            // After the next were counted as sent: a drain never sees all delivered while another is to come.
             self.counts.delivered.fetch_add(delivered, Ordering::SeqCst);
         }
         if asked {
-            self.out.extend_from_slice(format!("<a xmlns='urn:xmpp:sm:3' h='{}'/>", self.heard).as_bytes());
+            self.answer
+                .extend_from_slice(format!("<a xmlns='urn:xmpp:sm:3' h='{}'/>", self.heard).as_bytes());
         }
         Ok(used)
     }
 
     fn say(&mut self, count: usize) {
         for _ in 0..count {
-            self.out.extend_from_slice(&self.message);
+            self.next.extend_from_slice(&self.message);
             self.sent += 1;
             if self.management && self.sent.is_multiple_of(REQUEST_EVERY) {
-                self.out.extend_from_slice(REQUEST);
+                self.next.extend_from_slice(REQUEST);
             }
         }
         self.counts.sent.fetch_add(count as u64, Ordering::SeqCst);
-    }
-
-    async fn write(&mut self) -> std::io::Result<()> {
-        let mut written = 0;
-        while written < self.out.len() {
-            match self.stream.try_write(&self.out[written..]) {
-                Ok(length) => written += length,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => self.stream.writable().await?,
-                Err(error) => return Err(error),
-            }
-        }
-        self.out.clear();
-        Ok(())
     }
 }
 

@@ -74,14 +74,12 @@ impl Chat {
             measured: Duration::from_secs(self.seconds),
         };
         let mut started = None;
-        let (server, names) = match self.server {
-            Some(server) => (server, Vec::new()),
-            None => {
-                let setup =
-                    Setup { archive: self.archive, split: self.split, accounts: self.users, contacts: 0 };
-                let server = started.insert(Server::start(&setup).await?);
-                (server.target(), server.names())
-            }
+        let (server, names) = if let Some(server) = self.server {
+            (server, Vec::new())
+        } else {
+            let setup = Setup { archive: self.archive, split: self.split, accounts: self.users, contacts: 0 };
+            let server = started.insert(Server::start(&setup).await?);
+            (server.target(), server.names())
         };
         if self.register {
             register(server.address, load.users).await?;

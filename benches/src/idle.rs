@@ -65,6 +65,7 @@ impl Idle {
         let kept = open_all(address, connector.as_ref(), self.sessions, contacts).await?;
         sleep(Duration::from_secs(self.settle)).await;
         let after = process::pss(pid)?;
+        ensure!(process::open_files(pid)? >= kept.len(), "sessions have ended");
         println!(
             "| transport | sessions | PSS before, MiB | after, MiB | bytes a session |\n|---|---|---|---|---|"
         );

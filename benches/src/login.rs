@@ -23,8 +23,8 @@ const WARM_UP: usize = 200;
 #[derive(Debug, Args)]
 pub(crate) struct Logins {
     /// Logins of a run
-    #[arg(long, default_value_t = 1_000)]
-    logins: usize,
+    #[arg(long = "logins", value_name = "LOGINS", default_value_t = 1_000)]
+    count: usize,
     /// Runs
     #[arg(long, default_value_t = 3)]
     runs: usize,
@@ -43,10 +43,10 @@ impl Logins {
         println!("| run | logins | CPU ms a login | logins/s |\n|---|---|---|---|");
         for run in 1..=self.runs {
             let (cpu, begun) = (process::cpu(pid)?, Instant::now());
-            log_in_all(server.tls, &connector, self.logins, self.at_once).await?;
+            log_in_all(server.tls, &connector, self.count, self.at_once).await?;
             let (spent, elapsed) = (process::cpu(pid)?.saturating_sub(cpu), begun.elapsed());
-            let each = |time: Duration| time.as_secs_f64() / self.logins as f64;
-            println!("| {run} | {} | {:.2} | {:.0} |", self.logins, each(spent) * 1e3, 1.0 / each(elapsed));
+            let each = |time: Duration| time.as_secs_f64() / self.count as f64;
+            println!("| {run} | {} | {:.2} | {:.0} |", self.count, each(spent) * 1e3, 1.0 / each(elapsed));
         }
         Ok(())
     }

@@ -28,6 +28,11 @@ pub(crate) fn pss(pid: u32) -> anyhow::Result<u64> {
     Ok(kibibytes * 1024)
 }
 
+/// How many files, sockets among them, it has open.
+pub(crate) fn open_files(pid: u32) -> anyhow::Result<usize> {
+    Ok(fs::read_dir(format!("/proc/{pid}/fd"))?.count())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,5 +45,6 @@ mod tests {
         while begun.elapsed() < Duration::from_millis(200) {}
         assert!(cpu(pid).unwrap() > before);
         assert!(pss(pid).unwrap() > 4096);
+        assert!(open_files(pid).unwrap() > 2);
     }
 }

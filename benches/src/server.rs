@@ -20,7 +20,7 @@ use crate::client::Client;
 const BINARY: &str = "THRONG";
 
 /// For a server to be ready; generous, for machines that do much else.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// On or off.
