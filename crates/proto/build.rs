@@ -5,6 +5,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed={}", root.display());
     let files = ["delivery.proto", "session.proto", "router.proto"];
     let descriptors = protox::compile(files, [root])?;
-    tonic_prost_build::configure().bytes(".").compile_fds(descriptors)?;
+    tonic_prost_build::configure()
+        .bytes(".")
+        // Frames are moved about by the batch: the large and frequent ones by their address.
+        .boxed(".session.v1.EdgeFrame.kind.item")
+        .boxed(".session.v1.EdgeFrame.kind.attach")
+        .boxed(".session.v1.OwnerFrame.kind.deliver")
+        .boxed(".session.v1.OwnerFrame.kind.resumed")
+        .boxed(".router.v1.Frame.kind.item")
+        .compile_fds(descriptors)?;
     Ok(())
 }

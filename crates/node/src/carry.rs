@@ -30,7 +30,8 @@ pub fn pack(stanza: &Stanza) -> wire::Stanza {
             .map(|(name, value)| wire::Attribute { name: name.to_string(), value: value.to_string() })
             .collect(),
         payload: stanza.payload.bytes().clone(),
-        children: stanza.payload.children().iter().map(pack_child).collect(),
+        index: pack_index(stanza.payload.children()),
+        namespaces: unknown_namespaces(stanza.payload.children()),
         flags,
     }
 }
@@ -49,7 +50,7 @@ pub fn unpack(stanza: wire::Stanza) -> Result<Stanza, Unreadable> {
     out.id = (stanza.flags & NO_ID == 0).then(|| stanza.id.into_boxed_str());
     out.lang = (!stanza.lang.is_empty()).then(|| stanza.lang.into_boxed_str());
     out.attributes = stanza.attributes.into_iter().map(|a| (a.name.into(), a.value.into())).collect();
-    let children = stanza.children.into_iter().map(unpack_child).collect::<Result<_, _>>()?;
+    let children = unpack_index(&stanza.payload, &stanza.index, &stanza.namespaces)?;
     out.payload = Payload::from_parts(stanza.payload, children);
     Ok(out)
 }
@@ -76,23 +77,40 @@ pub fn origin(bytes: &Bytes) -> Result<[u8; 16], Unreadable> {
 /// The stanza had no `id`: not the same as an empty one.
 const NO_ID: u32 = 1;
 
-fn pack_child(child: &Child) -> wire::Child {
-    let known = child.ns.number();
-    wire::Child {
-        known_ns: known.map_or(0, |number| u32::from(number) + 1),
-        ns: if known.is_some() { String::new() } else { child.ns.as_str().to_owned() },
-        name: child.name.as_str().to_owned(),
-        start: child.start,
-        end: child.end,
+fn pack_index(children: &[Child]) -> Vec<u32> {
+    let mut index = Vec::with_capacity(children.len() * 3);
+    for child in children {
+        index.extend([child.ns.number().map_or(0, |number| u32::from(number) + 1), child.start, child.end - child.start]);
     }
+    index
 }
 
-fn unpack_child(child: wire::Child) -> Result<Child, Unreadable> {
-    let ns = match child.known_ns {
-        0 => Name::from(child.ns.as_str()),
-        number => u16::try_from(number - 1).ok().and_then(Name::from_number).ok_or(Unreadable)?,
-    };
-    Ok(Child { ns, name: Name::from(child.name.as_str()), start: child.start, end: child.end })
+fn unknown_namespaces(children: &[Child]) -> Vec<String> {
+    children.iter().filter(|child| child.ns.number().is_none()).map(|child| child.ns.as_str().to_owned()).collect()
+}
+
+fn unpack_index(payload: &[u8], index: &[u32], namespaces: &[String]) -> Result<Vec<Child>, Unreadable> {
+    let mut unknown = namespaces.iter();
+    let mut children = Vec::with_capacity(index.len() / 3);
+    for entry in index.chunks_exact(3) {
+        let &[ns, start, length] = entry else { return Err(Unreadable) };
+        let ns = match ns.checked_sub(1) {
+            None => Name::from(unknown.next().ok_or(Unreadable)?.as_str()),
+            Some(number) => u16::try_from(number).ok().and_then(Name::from_number).ok_or(Unreadable)?,
+        };
+        let end = start.checked_add(length).ok_or(Unreadable)?;
+        let child = payload.get(start as usize..end as usize).ok_or(Unreadable)?;
+        children.push(Child { ns, name: local_name(child)?, start, end });
+    }
+    Ok(children)
+}
+
+/// What the element that begins here is called, without its prefix.
+fn local_name(element: &[u8]) -> Result<Name, Unreadable> {
+    let tag = element.strip_prefix(b"<").ok_or(Unreadable)?;
+    let end = tag.iter().position(|byte| matches!(byte, b' ' | b'/' | b'>' | b'\t' | b'\r' | b'\n')).ok_or(Unreadable)?;
+    let name = std::str::from_utf8(&tag[..end]).map_err(|_| Unreadable)?;
+    Ok(Name::from(name.split_once(':').map_or(name, |(_, local)| local)))
 }
 
 #[cfg(test)]
@@ -117,5 +135,9 @@ mod tests {
     fn what_is_no_stanza_is_refused() {
         assert_eq!(unpack(wire::Stanza { kind: 7, ..Default::default() }), Err(Unreadable));
         assert_eq!(unpack(wire::Stanza { to: "@".into(), ..Default::default() }), Err(Unreadable));
+        let payload = Bytes::from_static(b"<a/>");
+        for index in [vec![1, 0, 9], vec![0, 0, 4], vec![1, 1, 3], vec![9_999, 0, 4], vec![1, u32::MAX, 4]] {
+            assert_eq!(unpack(wire::Stanza { payload: payload.clone(), index, ..Default::default() }), Err(Unreadable));
+        }
     }
 }

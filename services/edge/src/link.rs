@@ -121,7 +121,7 @@ impl Link {
         for client in &streams {
             client.attach(self);
         }
-        outbox.send(frame(Out::Attach(Attach { last: true, ..Attach::default() })));
+        outbox.send(frame(Out::Attach(Box::new(Attach { last: true, ..Attach::default() }))));
         metrics::LINKS.inc();
     }
 

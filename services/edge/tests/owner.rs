@@ -70,8 +70,8 @@ async fn a_client_logs_in_and_its_stanzas_are_items() {
 #[tokio::test]
 async fn what_is_written_is_kept_and_what_is_acknowledged_is_told() {
     let (mut hand, _edge, mut juliet) = hand::bound().await;
-    hand.says(In::Deliver(deliver(1, "<body>a</body>")));
-    hand.says(In::Deliver(deliver(2, "<body>b</body>")));
+    hand.says(In::Deliver(deliver(1, "<body>a</body>").into()));
+    hand.says(In::Deliver(deliver(2, "<body>b</body>").into()));
     juliet.hears("<message><body>b</body></message>").await;
     let Out::Kept(mut kept) = hand.hears().await else { panic!() };
     if kept.out_n == 1 {
@@ -85,7 +85,7 @@ async fn what_is_written_is_kept_and_what_is_acknowledged_is_told() {
     assert!(enable.resume && enable.in_base == 0);
     enabled(&hand, 2);
     juliet.hears("<enabled xmlns='urn:xmpp:sm:3' id='sm' resume='true' max='60'/>").await;
-    hand.says(In::Deliver(deliver(3, "<body>c</body>")));
+    hand.says(In::Deliver(deliver(3, "<body>c</body>").into()));
     juliet.hears("<message><body>c</body></message><r xmlns='urn:xmpp:sm:3'/>").await;
     assert!(matches!(hand.hears().await, Out::Kept(kept) if kept.out_n == 3));
     juliet.says("<a xmlns='urn:xmpp:sm:3' h='1'/>").await;
@@ -109,6 +109,7 @@ async fn a_new_owner_is_told_everything_and_the_client_notices_nothing() {
         stream: STREAM.to_vec().into(),
         generation: 1,
         blob: b"state".to_vec().into(),
+        position: 0,
         cursor: 5,
     }));
     hand.says(In::Deliver(Deliver {
@@ -116,13 +117,13 @@ async fn a_new_owner_is_told_everything_and_the_client_notices_nothing() {
         position: 9,
         settles: true,
         ..deliver(1, "<body>a</body>")
-    }));
+    }.into()));
     hand.says(In::Deliver(Deliver {
         archive_id: 10,
         position: 10,
         settles: true,
         ..deliver(2, "<body>b</body>")
-    }));
+    }.into()));
     juliet.hears("<body>b</body></message>").await;
     juliet.says("<a xmlns='urn:xmpp:sm:3' h='1'/><presence/><presence/><presence/>").await;
     hand.until(|kind| matches!(kind, Out::Item(item) if item.uid.as_ref().unwrap().n == 3)).await;
@@ -168,7 +169,7 @@ async fn a_lost_client_is_remembered_until_it_hibernates_and_comes_back() {
     drop(juliet);
     let Out::Ended(ended) = hand.hears().await else { panic!() };
     assert_eq!(ended.why(), Why::Lost);
-    hand.says(In::Deliver(deliver(1, "<body>a</body>")));
+    hand.says(In::Deliver(deliver(1, "<body>a</body>").into()));
     assert!(matches!(hand.hears().await, Out::Kept(kept) if kept.out_n == 1));
     hand.dies();
     hand.welcome().await;
@@ -193,8 +194,8 @@ async fn a_lost_client_is_remembered_until_it_hibernates_and_comes_back() {
         h: 4,
         max_s: 60,
         ..Resumed::default()
-    }));
-    hand.says(In::Deliver(Deliver { generation: 2, ..deliver(1, "<body>a</body>") }));
+    }.into()));
+    hand.says(In::Deliver(Deliver { generation: 2, ..deliver(1, "<body>a</body>") }.into()));
     juliet.hears("<resumed xmlns='urn:xmpp:sm:3' previd='sm' h='4'/><message><body>a</body></message>").await;
     juliet.says("<presence/>").await;
     hand.until(
@@ -260,11 +261,11 @@ async fn whoever_resumes_displaces_the_connection_before() {
         jid: "juliet@capulet.example/b".into(),
         previd: "sm".into(),
         ..Resumed::default()
-    }));
+    }.into()));
     before.hears("<conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>").await;
     before.is_closed().await;
-    hand.says(In::Deliver(deliver(1, "<body>of the old attachment</body>")));
-    hand.says(In::Deliver(Deliver { generation: 2, ..deliver(1, "<body>new</body>") }));
+    hand.says(In::Deliver(deliver(1, "<body>of the old attachment</body>").into()));
+    hand.says(In::Deliver(Deliver { generation: 2, ..deliver(1, "<body>new</body>") }.into()));
     after
         .hears("<resumed xmlns='urn:xmpp:sm:3' previd='sm' h='0'/><message><body>new</body></message>")
         .await;
@@ -281,7 +282,7 @@ async fn a_client_that_does_not_read_is_closed_and_its_mail_is_remembered() {
     hand.bind(&mut juliet).await;
     let body = format!("<body>{}</body>", "x".repeat(60_000));
     for n in 1..=400 {
-        hand.says(In::Deliver(deliver(n, &body)));
+        hand.says(In::Deliver(deliver(n, &body).into()));
     }
     loop {
         match hand.hears().await {
@@ -296,7 +297,7 @@ async fn a_client_that_does_not_read_is_closed_and_its_mail_is_remembered() {
 async fn an_owner_without_room_holds_back_the_client() {
     let (mut hand, _edge, mut juliet) = hand::bound().await;
     hand.says(In::Credit(proto::delivery::Credit { items: 1, bytes: 1_000 }));
-    hand.says(In::Deliver(deliver(1, "<body>credit is known</body>")));
+    hand.says(In::Deliver(deliver(1, "<body>credit is known</body>").into()));
     juliet.hears("known</body></message>").await;
     hand.until(|kind| matches!(kind, Out::Kept(_))).await;
     juliet.says("<presence/>").await;

@@ -112,7 +112,7 @@ impl Relay {
             link.seq += 1;
             let part = wire::Item { seq: link.seq, to, ..item.clone() };
             self.passed.insert((owner, link.seq), (from, item.seq));
-            link.outbox.send(Frame { kind: Some(Kind::Item(part)) });
+            link.outbox.send(Frame { kind: Some(Kind::Item(part.into())) });
         }
     }
 

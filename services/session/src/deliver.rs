@@ -68,7 +68,7 @@ impl Resident {
         let hibernates = stream.link.is_none();
         if let Some(link) = stream.link.clone() {
             let frame = stream.deliver(n, give, carry::pack(&stanza));
-            cx.frame(&link, Frame::Deliver(frame));
+            cx.frame(&link, Frame::Deliver(frame.into()));
         }
         let request = stanza.kind == Kind::Iq && matches!(stanza.ty, Type::Get | Type::Set);
         if stream.managed || give.held != 0 || give.settles || request || stream.link.is_none() {

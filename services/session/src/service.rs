@@ -159,12 +159,12 @@ impl Reader {
         Some((shard::of_stream(id), Work::Stream(id, self.link.clone(), frame)))
     }
 
-    fn attach(&self, attach: wire::Attach) -> Option<(usize, Work)> {
+    fn attach(&self, attach: Box<wire::Attach>) -> Option<(usize, Work)> {
         let last = attach.last;
         let work = if attach.stream.is_empty() {
             None
         } else {
-            self.stream(&attach.stream.clone(), FromEdge::Attach(Box::new(attach)))
+            self.stream(&attach.stream.clone(), FromEdge::Attach(attach))
         };
         if last {
             // All it has is on its way; what is behind it is behind that.

@@ -158,7 +158,7 @@ impl Resident {
             previd: resume.previd.clone(),
             max_s: stream.max_s,
         };
-        cx.frame(&resume.link, Frame::Resumed(frame));
+        cx.frame(&resume.link, Frame::Resumed(frame.into()));
         self.give_mailbox(cx, id, acked);
         // XEP-0352 §5.2: a client that is back says again that its user looks elsewhere.
         self.start_csi(cx, id, true);
@@ -184,7 +184,7 @@ impl Resident {
             })
             .collect();
         for frame in frames {
-            cx.frame(&link, Frame::Deliver(frame));
+            cx.frame(&link, Frame::Deliver(frame.into()));
         }
     }
 
@@ -355,7 +355,7 @@ impl Cx<'_> {
             previd: resume.previd.clone(),
             ..Default::default()
         };
-        self.frame(&resume.link, Frame::Resumed(frame));
+        self.frame(&resume.link, Frame::Resumed(frame.into()));
     }
 }
 

@@ -74,7 +74,7 @@ impl Client {
     }
 
     /// A stanza for the client. True: it is the first since [`Client::settle`].
-    pub(crate) fn on_deliver(&self, deliver: Deliver) -> bool {
+    pub(crate) fn on_deliver(&self, deliver: Box<Deliver>) -> bool {
         let mut state = self.state.lock();
         let State { machine, queue, record, transport, dirty, .. } = &mut *state;
         let Some(record) = record.as_deref_mut().filter(|record| record.generation == deliver.generation)
@@ -93,7 +93,7 @@ impl Client {
             }
         }
         if machine.is_managed() || gone {
-            record.keep(deliver);
+            record.keep(*deliver);
         }
         !std::mem::replace(dirty, true)
     }

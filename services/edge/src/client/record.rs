@@ -227,7 +227,7 @@ impl Record {
         lost: bool,
         frames: &mut Vec<EdgeFrame>,
     ) {
-        frames.push(frame(Kind::Attach(Attach {
+        frames.push(frame(Kind::Attach(Box::new(Attach {
             stream: self.id.clone(),
             generation: self.generation,
             jid: jid.to_owned(),
@@ -249,7 +249,7 @@ impl Record {
             address: self.address.to_string(),
             lost,
             last: false,
-        })));
+        }))));
         let open = self.unfinished.iter().filter(|item| !self.above.iter().any(|above| above.n == item.n));
         frames.extend(open.map(|item| item.frame(&self.id, self.generation)));
         frames.extend(self.said.iter().cloned());
@@ -258,13 +258,13 @@ impl Record {
 
 impl Unfinished {
     fn frame(&self, origin: &Bytes, generation: u64) -> EdgeFrame {
-        frame(Kind::Item(Item {
+        frame(Kind::Item(Box::new(Item {
             uid: Some(Uid { origin: origin.clone(), n: self.n, k: 0 }),
             generation,
             sent_at: self.since_ms,
             stanza: Some(carry::pack(&self.stanza)),
             ..Item::default()
-        }))
+        })))
     }
 
     /// Bytes that it holds, about.

@@ -89,7 +89,7 @@ impl Edge {
             office.outbox = Some(outbox.clone());
         }
         last();
-        outbox.send(frame(Say::Attach(Attach { last: true, ..Attach::default() })));
+        outbox.send(frame(Say::Attach(Attach { last: true, ..Attach::default() }.into())));
     }
 
     /// The link breaks.
@@ -229,7 +229,7 @@ impl Office {
                 if resumed.condition.is_empty() {
                     self.desks.insert(resumed.stream.clone(), Desk::resumed(&resumed));
                 }
-                self.resumed = Some(resumed);
+                self.resumed = Some(*resumed);
             }
             Hear::Deliver(deliver) => self.deliver(&deliver),
             Hear::Handled(handled) => {

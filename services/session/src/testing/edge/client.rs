@@ -44,7 +44,7 @@ impl Client {
     /// Sends a stanza.
     pub(crate) fn says(&self, xml: &str) {
         let item = self.item(xml);
-        self.edge.says(Say::Item(item));
+        self.edge.says(Say::Item(item.into()));
     }
 
     fn item(&self, xml: &str) -> Item {

@@ -85,10 +85,10 @@ impl Desk {
             address: String::new(),
             lost: self.lost,
             last: false,
-        })));
+        }.into())));
         let finished = |item: &&Item| !self.above.iter().any(|above| above.n == number(item));
         for item in self.unfinished.iter().filter(finished) {
-            outbox.send(frame(Say::Item(item.clone())));
+            outbox.send(frame(Say::Item(item.clone().into())));
         }
     }
 }
