@@ -73,6 +73,25 @@ impl<T> Outbox<T> {
         true
     }
 
+    /// Puts a frame in without waking the stream: whoever does so calls [`Outbox::wake`] when it is done.
+    pub fn queue(&self, frame: T) {
+        let mut shared = self.shared.lock();
+        if !shared.closed {
+            shared.queue.push(frame);
+        }
+    }
+
+    /// Wakes the stream if there is something for it.
+    pub fn wake(&self) {
+        let waker = {
+            let mut shared = self.shared.lock();
+            if shared.queue.is_empty() { None } else { shared.waker.take() }
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
     /// Ends the stream after what is queued.
     pub fn close(&self) {
         let waker = {
@@ -120,7 +139,9 @@ impl<T, M> Stream for Batches<T, M> {
             return Poll::Pending;
         }
         let batch = if shared.queue.len() <= BATCH_FRAMES_MAX {
-            std::mem::take(&mut shared.queue)
+            // The next batch will be about as long: it need not grow step by step.
+            let next = Vec::with_capacity(shared.queue.len());
+            std::mem::replace(&mut shared.queue, next)
         } else {
             let rest = shared.queue.split_off(BATCH_FRAMES_MAX);
             std::mem::replace(&mut shared.queue, rest)

@@ -188,7 +188,7 @@ impl Resident {
         let Some(link) = &stream.link else { return };
         let above = stream.inbound.finished_above().map(|n| wire::Above { n, hash: 0 }).collect();
         let frame = wire::Handled {
-            stream: bytes::Bytes::copy_from_slice(&id),
+            stream: stream.name.clone(),
             generation: stream.generation,
             h: stream.inbound.h,
             above,

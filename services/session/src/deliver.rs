@@ -183,7 +183,7 @@ impl Resident {
 impl Stream {
     pub(crate) fn deliver(&self, n: u64, give: Give, stanza: delivery::Stanza) -> wire::Deliver {
         wire::Deliver {
-            stream: Bytes::copy_from_slice(&self.id),
+            stream: self.name.clone(),
             generation: self.generation,
             out_n: n,
             archive_id: give.archive_id,

@@ -27,10 +27,14 @@ impl Link {
         &self.0.member
     }
 
-    /// Sends frames in order; an edge that is gone gets nothing, and says again what it has when it is back.
-    pub(crate) fn send(&self, frames: &mut Vec<OwnerFrame>) {
-        self.0.outbox.send_all(frames);
-        frames.clear();
+    /// Queues a frame; an edge that is gone gets nothing, and says again what it has when it is back.
+    pub(crate) fn queue(&self, kind: proto::session::owner_frame::Kind) {
+        self.0.outbox.queue(OwnerFrame { kind: Some(kind) });
+    }
+
+    /// Sends what was queued.
+    pub(crate) fn wake(&self) {
+        self.0.outbox.wake();
     }
 
     pub(crate) fn send_one(&self, kind: proto::session::owner_frame::Kind) {

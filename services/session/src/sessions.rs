@@ -363,6 +363,7 @@ impl Stream {
     pub(crate) fn new(id: Origin, link: Link) -> Self {
         Self {
             id,
+            name: Bytes::copy_from_slice(&id),
             link: Some(link),
             generation: 1,
             deadline_ms: 0,

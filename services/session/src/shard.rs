@@ -6,14 +6,14 @@
 //! while a shard is locked.
 
 use std::collections::VecDeque;
-use std::mem::take;
+use std::mem::{swap, take};
 use std::sync::Arc;
 
 use features::account::Origin;
 use foldhash::fast::RandomState;
 use hashbrown::HashMap;
 use parking_lot::Mutex;
-use proto::session::{OwnerFrame, owner_frame};
+use proto::session::owner_frame;
 use slab::Slab;
 use store::Row;
 use xmpp::jid::Jid;
@@ -25,6 +25,9 @@ use crate::work::{Finish, Work};
 
 /// Shards of an owner; a power of two that divides the slots.
 pub(crate) const SHARDS: usize = 64;
+
+/// Room for work that a shard keeps.
+const SPARE_MAX: usize = 128;
 
 /// A part of an owner's accounts.
 #[derive(Default)]
@@ -57,7 +60,10 @@ pub(crate) struct Common {
     /// What came for accounts before all their sessions were known.
     pub(crate) gathering: Vec<Box<crate::work::Inbound>>,
     posts: Vec<(usize, Work)>,
-    frames: Vec<(Link, Vec<OwnerFrame>)>,
+    /// The inbox that was last emptied, to be filled again.
+    spare: VecDeque<Work>,
+    /// Edges that frames were queued for.
+    links: Vec<Link>,
     /// Streams whose `h` the edge has to be told.
     pub(crate) handled: Vec<(usize, Origin)>,
 }
@@ -88,10 +94,9 @@ impl Cx<'_> {
 
     /// A frame for an edge; frames of one shard to one edge keep their order.
     pub(crate) fn frame(&mut self, link: &Link, kind: owner_frame::Kind) {
-        let frame = OwnerFrame { kind: Some(kind) };
-        match self.common.frames.iter_mut().find(|(to, _)| to == link) {
-            Some((_, frames)) => frames.push(frame),
-            None => self.common.frames.push((link.clone(), vec![frame])),
+        link.queue(kind);
+        if !self.common.links.contains(link) {
+            self.common.links.push(link.clone());
         }
     }
 
@@ -124,45 +129,55 @@ impl Owner {
     /// Something happened to an account of `shard`; it is dealt with before this returns, or by whoever is at it.
     pub(crate) fn post(self: &Arc<Self>, shard: usize, work: Work) {
         self.shards[shard].inbox.lock().push_back(work);
-        self.pump(vec![shard]);
+        self.pump(VecDeque::from([shard]));
     }
 
     /// Much happened; order is kept for each shard.
     pub(crate) fn post_all(self: &Arc<Self>, works: impl Iterator<Item = (usize, Work)>) {
-        let mut touched: Vec<usize> = Vec::new();
+        let mut touched = VecDeque::new();
         for (shard, work) in works {
             self.shards[shard].inbox.lock().push_back(work);
             if !touched.contains(&shard) {
-                touched.push(shard);
+                touched.push_back(shard);
             }
         }
         self.pump(touched);
     }
 
-    fn pump(self: &Arc<Self>, mut touched: Vec<usize>) {
+    fn pump(self: &Arc<Self>, mut touched: VecDeque<usize>) {
         let now_ms = self.clock.now_ms();
-        while let Some(shard) = touched.pop() {
+        let mut links = Vec::new();
+        // First come, first served: what many shards have for one is there when that one's turn comes.
+        while let Some(shard) = touched.pop_front() {
             // Whoever holds the lock may have passed the inbox already: waiting for it is what makes nothing stay.
             let mut state = self.shards[shard].state.lock();
-            let mut works = take(&mut *self.shards[shard].inbox.lock());
+            let mut works = take(&mut state.common.spare);
+            swap(&mut *self.shards[shard].inbox.lock(), &mut works);
             while let Some(work) = works.pop_front() {
                 state.work(self, shard, now_ms, work);
                 while let Some(work) = state.common.next.pop_front() {
                     state.work(self, shard, now_ms, work);
                 }
             }
+            if works.capacity() <= SPARE_MAX {
+                state.common.spare = works;
+            }
             state.tell_handled(self, shard, now_ms);
             state.write(self, shard);
-            for (link, frames) in &mut state.common.frames {
-                link.send(frames);
+            for link in state.common.links.drain(..) {
+                if !links.contains(&link) {
+                    links.push(link);
+                }
             }
-            state.common.frames.clear();
             for (other, work) in state.common.posts.drain(..) {
                 self.shards[other].inbox.lock().push_back(work);
                 if !touched.contains(&other) {
-                    touched.push(other);
+                    touched.push_back(other);
                 }
             }
+        }
+        for link in links {
+            link.wake();
         }
     }
 }

@@ -19,6 +19,8 @@ const GAP_MAX: u64 = 65_536;
 #[derive(Debug)]
 pub(crate) struct Stream {
     pub(crate) id: Origin,
+    /// The same, as frames carry it.
+    pub(crate) name: bytes::Bytes,
     /// The edge that has it; none: it hibernates.
     pub(crate) link: Option<Link>,
     pub(crate) generation: u64,
