@@ -56,7 +56,7 @@ impl Owner {
         match finish {
             Finish::Nobody => {}
             Finish::Client(stream, n) => self.post(of_stream(stream), Work::Finished(stream, n, refused)),
-            Finish::Remote(link, seq, addressee) => self.routes.finished(link, seq, addressee, refused),
+            Finish::Remote(number) => self.routes.receiving.finished(number, refused),
         }
     }
 

@@ -130,7 +130,7 @@ impl Cx<'_> {
             Finish::Client(stream, n) => {
                 self.post(crate::shard::of_stream(stream), crate::work::Work::Finished(stream, n, refused));
             }
-            Finish::Remote(link, seq, addressee) => self.owner.routes.finished(link, seq, addressee, refused),
+            Finish::Remote(number) => self.owner.routes.receiving.finished(number, refused),
         }
     }
 }

@@ -3,4 +3,5 @@
 mod order;
 mod owners;
 mod resumption;
+mod routers;
 mod sending;

@@ -21,7 +21,8 @@ impl Resident {
             cx.finish(inbound.finish, answered.then(|| Condition::ServiceUnavailable.into()));
             return;
         }
-        if inbound.must && self.was_received(cx, &inbound) {
+        // Undirected presence and chat states may be repeated: they say the same again.
+        if (inbound.must || inbound.stanza.kind == Kind::Iq) && self.was_received(cx, &inbound) {
             // Only the acknowledgement was lost.
             cx.finish(inbound.finish, None);
             return;

@@ -1,14 +1,25 @@
-//! Items that other owners send here: which runs are over, and what the senders have to be told.
+//! Items that other owners send here: which runs are over, what is in progress, and what the senders have to be told.
+//!
+//! An item whose acknowledgement may be lost comes again by another way. While its first copy is in progress the second
+//! one joins it; what was refused is refused again; what was finished is known by the account's marks.
 
+use std::collections::VecDeque;
+
+use foldhash::fast::RandomState;
 use hashbrown::HashMap;
-use node::Outbox;
+use node::{Outbox, carry};
 use parking_lot::Mutex;
 use proto::delivery as wire;
 use proto::router::Frame;
 use proto::router::frame::Kind;
-use xmpp::stanza::StanzaError;
+use store::Uid;
+use xmpp::jid::Jid;
+use xmpp::stanza::{Condition, StanzaError};
 
 use crate::router_link::RouterLink;
+
+/// Refusals that are remembered in case their item comes again; the oldest is forgotten first.
+const REFUSED_MAX: usize = 65_536;
 
 /// What is open between this owner and those who send to it.
 #[derive(Default)]
@@ -19,16 +30,32 @@ pub(crate) struct Receiving {
 #[derive(Default)]
 struct Inner {
     outboxes: HashMap<RouterLink, Outbox<Frame>>,
-    open: HashMap<(RouterLink, u64), Open>,
+    open: HashMap<(RouterLink, u64), Open, RandomState>,
+    /// By the number that its account was given.
+    progress: HashMap<u64, Progress, RandomState>,
+    numbers: HashMap<Part, u64, RandomState>,
+    last: u64,
+    refused: HashMap<Part, StanzaError, RandomState>,
+    refusals: VecDeque<Part>,
     /// The highest (epoch, run) heard of each (sending owner, slot).
     runs: HashMap<(String, u32), (u64, u64)>,
 }
 
+/// An item as far as it concerns one addressee.
+type Part = (Uid, Jid);
+
+/// A part that an account is at work on, and the item by which it came last.
+struct Progress {
+    part: Part,
+    link: RouterLink,
+    seq: u64,
+}
+
 /// An item whose addressees are not all finished.
+#[derive(Default)]
 struct Open {
     waits: u32,
     refused: Vec<wire::Refused>,
-    addressees: Vec<String>,
 }
 
 impl Receiving {
@@ -42,51 +69,180 @@ impl Receiving {
         inner.open.retain(|(of, _), _| *of != link);
     }
 
-    /// Takes an item for its addressees; none if it is of a run that is over.
-    pub(crate) fn take(&self, link: RouterLink, item: &wire::Item) -> Option<Vec<String>> {
+    /// Takes an item: its addressees that have to be given it, each with the number to finish it by.
+    pub(crate) fn take(&self, link: RouterLink, uid: Uid, item: &wire::Item) -> Vec<(u64, Jid)> {
         let mut inner = self.inner.lock();
-        let mut addressees = Vec::new();
-        for target in &item.to {
-            let heard = inner.runs.entry((item.from_member.clone(), target.slot)).or_default();
-            if (item.from_epoch, target.run) < *heard {
-                continue;
+        let (mut open, mut given, mut heard) = (Open::default(), Vec::new(), false);
+        for target in item.to.iter().filter(|target| inner.is_present(item, target)).collect::<Vec<_>>() {
+            inner.runs.insert((item.from_member.clone(), target.slot), (item.from_epoch, target.run));
+            heard = true;
+            for addressee in &target.addressees {
+                let Ok(Some(to)) = carry::address(addressee) else {
+                    open.refused.push(refusal(item.seq, addressee, &Condition::JidMalformed.into()));
+                    continue;
+                };
+                let part = (uid, to);
+                if let Some(error) = inner.refused.get(&part) {
+                    open.refused.push(refusal(item.seq, addressee, error));
+                    continue;
+                }
+                open.waits += 1;
+                given.extend(inner.join(link, item.seq, part));
             }
-            *heard = (item.from_epoch, target.run);
-            addressees.extend(target.addressees.iter().cloned());
         }
-        if addressees.is_empty() {
-            return None;
+        if open.waits > 0 {
+            inner.open.insert((link, item.seq), open);
+        } else if heard {
+            inner.tell(link, item.seq, open.refused);
         }
-        let open =
-            Open { waits: addressees.len() as u32, refused: Vec::new(), addressees: addressees.clone() };
-        inner.open.insert((link, item.seq), open);
-        Some(addressees)
+        given
+    }
+
+    /// An item that is none: its sender's error, told at once.
+    pub(crate) fn refuse(&self, link: RouterLink, seq: u64, condition: Condition) {
+        self.inner.lock().tell(link, seq, vec![refusal(seq, "", &condition.into())]);
     }
 
     /// One addressee of an item is finished.
-    pub(crate) fn finished(&self, link: RouterLink, seq: u64, addressee: u32, refused: Option<StanzaError>) {
+    pub(crate) fn finished(&self, number: u64, error: Option<StanzaError>) {
         let mut inner = self.inner.lock();
-        let Some(open) = inner.open.get_mut(&(link, seq)) else { return };
-        open.waits = open.waits.saturating_sub(1);
-        if let Some(error) = refused {
-            let addressee = open.addressees.get(addressee as usize).cloned().unwrap_or_default();
-            let text = error.text.unwrap_or_default().to_string();
-            open.refused.push(wire::Refused {
-                seq,
-                addressee,
-                condition: error.condition.name().to_owned(),
-                text,
-            });
+        let Some(Progress { part, link, seq }) = inner.progress.remove(&number) else { return };
+        inner.numbers.remove(&part);
+        if let Some(open) = inner.open.get_mut(&(link, seq)) {
+            open.waits -= 1;
+            open.refused.extend(error.as_ref().map(|error| refusal(seq, part.1.as_str(), error)));
+            if open.waits == 0 {
+                let refused = inner.open.remove(&(link, seq)).unwrap_or_default().refused;
+                inner.tell(link, seq, refused);
+            }
         }
-        if open.waits > 0 {
-            return;
+        if let Some(error) = error {
+            inner.remember(part, error);
         }
-        let Some(open) = inner.open.remove(&(link, seq)) else { return };
+    }
+}
+
+impl Inner {
+    /// Whether nothing of a later run was heard.
+    fn is_present(&self, item: &wire::Item, target: &wire::Target) -> bool {
+        let heard = self.runs.get(&(item.from_member.clone(), target.slot));
+        heard.is_none_or(|heard| (item.from_epoch, target.run) >= *heard)
+    }
+
+    /// Joins the copy that is in progress; if there is none, this is the first.
+    fn join(&mut self, link: RouterLink, seq: u64, part: Part) -> Option<(u64, Jid)> {
+        if let Some(progress) = self.numbers.get(&part).and_then(|number| self.progress.get_mut(number)) {
+            (progress.link, progress.seq) = (link, seq);
+            return None;
+        }
+        self.last += 1;
+        let to = part.1.clone();
+        self.numbers.insert(part.clone(), self.last);
+        self.progress.insert(self.last, Progress { part, link, seq });
+        Some((self.last, to))
+    }
+
+    fn tell(&self, link: RouterLink, seq: u64, refused: Vec<wire::Refused>) {
         let finished =
-            if open.refused.is_empty() { vec![wire::Range { first: seq, last: 0 }] } else { Vec::new() };
-        let done = wire::Done { finished, refused: open.refused, open: Vec::new() };
-        if let Some(outbox) = inner.outboxes.get(&link) {
+            if refused.is_empty() { vec![wire::Range { first: seq, last: 0 }] } else { Vec::new() };
+        let done = wire::Done { finished, refused, open: Vec::new() };
+        if let Some(outbox) = self.outboxes.get(&link) {
             outbox.send(Frame { kind: Some(Kind::Done(done)) });
         }
+    }
+
+    fn remember(&mut self, part: Part, error: StanzaError) {
+        if self.refusals.len() >= REFUSED_MAX
+            && let Some(oldest) = self.refusals.pop_front()
+        {
+            self.refused.remove(&oldest);
+        }
+        self.refusals.push_back(part.clone());
+        self.refused.insert(part, error);
+    }
+}
+
+fn refusal(seq: u64, addressee: &str, error: &StanzaError) -> wire::Refused {
+    wire::Refused {
+        seq,
+        addressee: addressee.to_owned(),
+        condition: error.condition.name().to_owned(),
+        text: error.text.clone().unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::StreamExt;
+    use node::Batches;
+
+    use super::*;
+    use crate::testing::account;
+
+    const FIRST: RouterLink = (0, 1);
+    const SECOND: RouterLink = (1, 1);
+    const UID: Uid = Uid { origin: [1; 16], n: 7, k: 0 };
+
+    fn stage() -> (Receiving, Batches<Frame, Vec<Frame>>) {
+        let (outbox, told) = Outbox::new(|frames| frames);
+        let receiving = Receiving::default();
+        receiving.connected(FIRST, Outbox::new(|frames: Vec<Frame>| frames).0);
+        receiving.connected(SECOND, outbox);
+        (receiving, told)
+    }
+
+    fn item(seq: u64, run: u64, addressees: &[&str]) -> wire::Item {
+        let addressees = addressees.iter().map(|name| account(name).to_string()).collect();
+        wire::Item {
+            seq,
+            to: vec![wire::Target { slot: 1, run, addressees, ..Default::default() }],
+            ..Default::default()
+        }
+    }
+
+    async fn told(told: &mut Batches<Frame, Vec<Frame>>) -> wire::Done {
+        match told.next().await.and_then(|mut frames| frames.pop()).and_then(|frame| frame.kind) {
+            Some(Kind::Done(done)) => done,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_copy_joins_the_one_in_progress_and_is_told_what_became_of_it() {
+        let (receiving, mut frames) = stage();
+        let given = receiving.take(FIRST, UID, &item(1, 1, &["juliet"]));
+        assert_eq!(given, [(1, account("juliet"))]);
+        receiving.lost(FIRST);
+        assert!(receiving.take(SECOND, UID, &item(5, 2, &["juliet"])).is_empty());
+        receiving.finished(1, None);
+        assert_eq!(told(&mut frames).await.finished, [wire::Range { first: 5, last: 0 }]);
+    }
+
+    #[tokio::test]
+    async fn what_was_refused_is_refused_again() {
+        let (receiving, mut frames) = stage();
+        receiving.take(FIRST, UID, &item(1, 1, &["juliet"]));
+        receiving.lost(FIRST);
+        receiving.finished(1, Some(Condition::ResourceConstraint.into()));
+        assert!(receiving.take(SECOND, UID, &item(5, 2, &["juliet"])).is_empty());
+        assert_eq!(told(&mut frames).await.refused[0].condition, "resource-constraint");
+    }
+
+    #[tokio::test]
+    async fn an_item_for_many_is_done_when_all_are() {
+        let (receiving, mut frames) = stage();
+        receiving.take(SECOND, UID, &item(1, 1, &["juliet", "paris"]));
+        receiving.finished(1, None);
+        receiving.finished(2, Some(Condition::ServiceUnavailable.into()));
+        let done = told(&mut frames).await;
+        assert_eq!((done.refused.len(), &*done.refused[0].addressee), (1, "paris@verona.example"));
+    }
+
+    #[test]
+    fn nothing_of_a_run_that_is_over_is_taken() {
+        let (receiving, _) = stage();
+        assert_eq!(receiving.take(SECOND, UID, &item(1, 2, &["juliet"])).len(), 1);
+        let late = Uid { n: 8, ..UID };
+        assert!(receiving.take(SECOND, late, &item(2, 1, &["juliet"])).is_empty());
     }
 }

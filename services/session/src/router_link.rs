@@ -21,6 +21,9 @@ use crate::owner::Owner;
 use crate::receiving::Receiving;
 use crate::work::{Finish, Inbound};
 
+/// Items of one slot that are not finished; beyond, senders are told to wait.
+const PATH_ITEMS_MAX: usize = 65_536;
+
 /// A connection to a router: which one, and which of the connections to it.
 pub(crate) type RouterLink = (u32, u32);
 
@@ -111,8 +114,8 @@ impl Routes {
         self.receiving.lost(link);
     }
 
-    /// Sends a stanza to an account of another owner.
-    pub(crate) fn send(&self, slot: u16, now_ms: u64, inbound: Inbound) {
+    /// Sends a stanza to an account of another owner; false: too much is on its way there.
+    pub(crate) fn send(&self, slot: u16, now_ms: u64, inbound: Inbound) -> bool {
         let Inbound { uid, finish, must, to, stanza } = inbound;
         let item = wire::Item {
             uid: Some(wire::Uid { origin: Bytes::copy_from_slice(&uid.origin), n: uid.n, k: uid.k }),
@@ -130,13 +133,17 @@ impl Routes {
             ..wire::Item::default()
         };
         let mut sending = self.sending.lock();
-        let new = !sending.paths.contains_key(&slot);
-        sending.paths.entry(slot).or_default().unfinished.push_back(Unfinished { seq: 0, item, finish });
-        if new || sending.paths[&slot].router.is_none() {
+        let path = sending.paths.entry(slot).or_default();
+        if path.unfinished.len() >= PATH_ITEMS_MAX {
+            return false;
+        }
+        path.unfinished.push_back(Unfinished { seq: 0, item, finish });
+        if path.router.is_none() {
             sending.restart(slot);
         } else {
             sending.send_last(slot);
         }
+        true
     }
 
     /// What became of items, as their addressees' owners say.
@@ -152,7 +159,10 @@ impl Routes {
             for refused in done.refused {
                 let condition =
                     Condition::from_name(&refused.condition).unwrap_or(Condition::ServiceUnavailable);
-                let error = StanzaError::from(condition);
+                let mut error = StanzaError::from(condition);
+                if !refused.text.is_empty() {
+                    error = error.with_text(refused.text);
+                }
                 finished.extend(sending.take(link, refused.seq).map(|finish| (finish, Some(error))));
             }
         }
@@ -183,11 +193,6 @@ impl Routes {
             .map(|(slot, _)| *slot)
             .collect();
         waiting.into_iter().for_each(|slot| sending.restart(slot));
-    }
-
-    /// A stanza that came from a router is finished here.
-    pub(crate) fn finished(&self, link: RouterLink, seq: u64, addressee: u32, refused: Option<StanzaError>) {
-        self.receiving.finished(link, seq, addressee, refused);
     }
 
     /// Gives up what has waited for longer than a lifetime: its senders have been told to wait.
@@ -231,7 +236,14 @@ impl Sending {
             .map(|(at, _)| at)
             .collect();
         let Some(path) = self.paths.get_mut(&slot) else { return };
-        path.router = (!alive.is_empty()).then(|| alive[usize::from(slot) % alive.len()]);
+        if let Some(router) = path.router {
+            for unfinished in &path.unfinished {
+                self.routers[router].slots.remove(&unfinished.seq);
+            }
+        }
+        // A way that works is kept.
+        path.router = path.router.filter(|router| alive.contains(router));
+        path.router = path.router.or_else(|| alive.get(usize::from(slot) % alive.len().max(1)).copied());
         path.run += 1;
         let Some(router) = path.router else { return };
         let router = &mut self.routers[router];
@@ -266,7 +278,7 @@ impl Unfinished {
             target.run = run;
         }
         if let Some(outbox) = &router.outbox {
-            outbox.send(Frame { kind: Some(Kind::Item(self.item.clone())) });
+            outbox.send(Frame { kind: Some(Kind::Item(self.item.clone().into())) });
         }
     }
 }

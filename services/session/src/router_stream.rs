@@ -9,6 +9,7 @@ use proto::router::frame::Kind;
 use proto::router::router_client::RouterClient;
 use proto::router::{Frame, Frames};
 use store::Uid;
+use xmpp::stanza::Condition;
 
 use crate::owner::Owner;
 use crate::router_link::RouterLink;
@@ -61,7 +62,7 @@ fn read(owner: &Arc<Owner>, link: RouterLink, frames: Frames) {
     let mut works = Vec::new();
     for frame in frames.frames {
         match frame.kind {
-            Some(Kind::Item(item)) => item_works(owner, link, item, &mut works),
+            Some(Kind::Item(item)) => item_works(owner, link, &item, &mut works),
             Some(Kind::Done(done)) => owner.routes.done(link, done),
             Some(Kind::Moved(moved)) => owner.routes.moved(&moved),
             Some(Kind::Table(table)) => owner.routes.owned(&table),
@@ -71,19 +72,17 @@ fn read(owner: &Arc<Owner>, link: RouterLink, frames: Frames) {
     owner.post_all(works.into_iter());
 }
 
-fn item_works(owner: &Owner, link: RouterLink, item: wire::Item, works: &mut Vec<(usize, Work)>) {
-    let Some(addressees) = owner.routes.receiving.take(link, &item) else { return };
-    let uid = item.uid.unwrap_or_default();
-    let (Ok(origin), Some(Ok(stanza))) = (carry::origin(&uid.origin), item.stanza.map(carry::unpack)) else {
-        return;
+fn item_works(owner: &Owner, link: RouterLink, item: &wire::Item, works: &mut Vec<(usize, Work)>) {
+    let uid = item.uid.clone().unwrap_or_default();
+    let stanza = item.stanza.clone().map(carry::unpack);
+    let (Ok(origin), Some(Ok(stanza))) = (carry::origin(&uid.origin), stanza) else {
+        return owner.routes.receiving.refuse(link, item.seq, Condition::BadRequest);
     };
     let uid = Uid { origin, n: uid.n, k: uid.k };
-    for (at, addressee) in addressees.iter().enumerate() {
-        let Ok(Some(to)) = carry::address(addressee) else { continue };
-        let finish = Finish::Remote(link, item.seq, at as u32);
+    for (number, to) in owner.routes.receiving.take(link, uid, item) {
         let mut stanza = stanza.clone();
         stanza.to = Some(to.clone());
-        let shard = shard::of(to.bare_str());
+        let (shard, finish) = (shard::of(to.bare_str()), Finish::Remote(number));
         works.push((shard, Work::Inbound(Box::new(Inbound { uid, finish, must: item.must, to, stanza }))));
     }
 }

@@ -53,7 +53,10 @@ impl Cx<'_> {
             let inbound = Inbound { uid, finish, must, to, stanza };
             self.post(of_slot(slot), Work::Inbound(Box::new(inbound)));
         } else {
-            self.owner.routes.send(slot, self.now_ms, Inbound { uid, finish, must, to, stanza });
+            let inbound = Inbound { uid, finish, must, to, stanza };
+            if !self.owner.routes.send(slot, self.now_ms, inbound) {
+                self.finish(finish, Some(StanzaError::from(Condition::ResourceConstraint)));
+            }
         }
     }
 }

@@ -8,7 +8,6 @@ use xmpp::jid::Jid;
 use xmpp::stanza::{Stanza, StanzaError};
 
 use crate::edges::Link;
-use crate::router_link::RouterLink;
 
 /// Something that happened.
 pub(crate) enum Work {
@@ -87,8 +86,8 @@ pub(crate) enum Finish {
     Nobody,
     /// A local client's stanza.
     Client(Origin, u64),
-    /// An item of another owner: the link it came by, its number there and which of its addressees.
-    Remote(RouterLink, u64, u32),
+    /// An item of another owner, by the number of one of its addressees.
+    Remote(u64),
 }
 
 /// An account as it is stored.
