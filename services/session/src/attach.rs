@@ -52,7 +52,9 @@ impl Resident {
             // What it said of this may have been lost with the link.
             self.kept(cx, id, attach.out_n);
         }
-        self.give_mailbox(cx, id, attach.out_n);
+        if !self.give_mailbox(cx, id, attach.out_n) {
+            return self.arrive(cx, Arrival::Close(id, "resource-constraint"));
+        }
         self.tell_state(cx, id);
         cx.common.handled.push((at, id));
     }
@@ -87,6 +89,8 @@ impl Resident {
         self.account.sessions.push(session);
         self.streams.push(stream);
         self.watch(cx);
+        // The owner before this one may not have come to save its cursor.
+        self.archive.settled_below(attach.cursor);
         for settled in attach.settled {
             self.archive.given(settled, false);
             self.settle(cx, settled);
@@ -117,6 +121,7 @@ impl Resident {
                 archive_id: give.archive_id,
                 settles: give.settles,
                 held: 0,
+                kept: true,
                 uid,
                 stanza: Some(stanza),
             });

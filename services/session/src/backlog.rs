@@ -9,6 +9,7 @@ use crate::deliver::Give;
 use crate::lane::{Arrival, Cause, Job};
 use crate::resident::{Pending, Resident};
 use crate::shard::Cx;
+use crate::stream::Stream;
 use crate::work::Work;
 
 /// Rows that are read at a time.
@@ -31,25 +32,47 @@ impl Resident {
     }
 
     pub(crate) fn start_backlog(&mut self, cx: &mut Cx<'_>, id: Origin) {
-        if !self.archive.backlog || self.account.session(id).is_none() {
-            return;
+        if self.archive.backlog && self.account.session(id).is_some() {
+            self.begin(Pending::Soon(Some(id)));
+            self.drain(cx);
         }
-        // What was given to nobody is between the cursor and the last row; what is given meanwhile is behind it.
-        self.archive.reading = self.archive.lowest.saturating_sub(1);
-        self.read_on(cx, Pending::Backlog(id), self.archive.reading);
     }
 
     pub(crate) fn start_catch_up(&mut self, cx: &mut Cx<'_>) {
-        let positions = self
-            .streams
-            .iter()
-            .filter(|stream| self.account.session(stream.id).is_some_and(Session::eligible));
-        let Some(lowest) = positions.map(|stream| stream.position).min() else {
-            self.catching_up = false;
-            return;
+        self.begin(Pending::Soon(None));
+        self.drain(cx);
+    }
+
+    /// Reads what is to be read, when nothing is left that has started before: what is read comes behind it.
+    pub(crate) fn read_soon(&mut self, cx: &mut Cx<'_>) {
+        let Some(Pending::Soon(session)) = self.pending.as_deref() else { return };
+        // Rows below are settled.
+        let settled = self.archive.lowest.saturating_sub(1);
+        let (pending, after) = match *session {
+            Some(id) => (Pending::Backlog(id), settled),
+            None => (Pending::CatchUp, self.position().max(settled)),
         };
-        self.archive.reading = lowest;
-        self.read_on(cx, Pending::CatchUp, lowest);
+        self.archive.reading = after;
+        self.read_on(cx, pending, after);
+    }
+
+    /// The lowest position of the sessions that take messages.
+    fn position(&self) -> u64 {
+        let eligible = |stream: &&Stream| self.account.session(stream.id).is_some_and(Session::eligible);
+        let positions = self.streams.iter().filter(eligible).map(|stream| stream.position);
+        positions.min().unwrap_or(self.archive.stored)
+    }
+
+    /// Whether rows are being read for every session that takes messages: what is stored meanwhile is read with them.
+    pub(crate) fn is_read_for_all(&self) -> bool {
+        match self.pending.as_deref() {
+            Some(Pending::Soon(Some(id)) | Pending::Backlog(id)) => {
+                let mut eligible = self.account.sessions.iter().filter(|session| session.eligible());
+                eligible.all(|session| session.stream == *id)
+            }
+            Some(Pending::Soon(None) | Pending::CatchUp) => true,
+            _ => false,
+        }
     }
 
     fn read_on(&mut self, cx: &mut Cx<'_>, pending: Pending, after: u64) {
@@ -92,7 +115,7 @@ impl Resident {
 
     /// XEP-0160 §3: with the time it came, and under the id it has in the archive.
     fn give_waiting(&mut self, cx: &mut Cx<'_>, id: Origin, row: Row) {
-        if !row.deliver || self.archive.is_settled(row.id) {
+        if !row.deliver || self.archive.is_settled(row.id) || self.archive.is_given(row.id) {
             return;
         }
         let Ok(mut stanza) = stored::decode(&row.stanza) else { return };

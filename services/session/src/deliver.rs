@@ -9,12 +9,16 @@ use proto::delivery;
 use proto::session as wire;
 use proto::session::owner_frame::Kind as Frame;
 use store::Uid;
-use xmpp::stanza::{Kind, Stanza, Type};
+use xmpp::stanza::Stanza;
 
 use crate::lane::Arrival;
 use crate::resident::Resident;
-use crate::shard::Cx;
+use crate::shard::{Cx, Held};
 use crate::stream::{Mail, Stream};
+use crate::work::Finish;
+
+/// A mailbox that is full by this part of its limit takes no more of what is stored.
+const SLOW_PART: usize = 4;
 
 /// What is to be known of a stanza beside what it says.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,8 +34,7 @@ impl Resident {
     /// Gives a stanza to a session, unless its rules hold it back.
     pub(crate) fn deliver(&mut self, cx: &mut Cx<'_>, id: Origin, mut stanza: Stanza, give: Give) {
         let Some(session) = self.account.session(id) else {
-            self.kept_one(cx, give.held);
-            return;
+            return self.dropped(cx, give.held);
         };
         if session.inactive || !session.held_back.is_empty() {
             let mut outputs = Vec::new();
@@ -51,8 +54,7 @@ impl Resident {
                 }
             }
             if !matches!(next, Next::Go) {
-                self.kept_one(cx, give.held);
-                return;
+                return self.dropped(cx, give.held);
             }
         }
         self.give(cx, id, stanza, give);
@@ -61,31 +63,31 @@ impl Resident {
     /// Numbers a stanza and sends it to the session's edge.
     pub(crate) fn give(&mut self, cx: &mut Cx<'_>, id: Origin, stanza: Stanza, give: Give) {
         let limit = cx.owner.config.mailbox_bytes_max;
-        let Some(stream) = self.stream_mut(id) else { return self.kept_one(cx, give.held) };
+        let Some(stream) = self.stream_mut(id) else { return self.dropped(cx, give.held) };
         stream.outbound.n += 1;
         let n = stream.outbound.n;
-        // Without an edge the owner's memory is all there is, until somebody resumes.
-        let hibernates = stream.link.is_none();
         if let Some(link) = stream.link.clone() {
             let frame = stream.deliver(n, give, carry::pack(&stanza));
             cx.frame(&link, Frame::Deliver(frame.into()));
         }
-        let request = stanza.kind == Kind::Iq && matches!(stanza.ty, Type::Get | Type::Set);
-        if stream.managed || give.held != 0 || give.settles || request || stream.link.is_none() {
-            stream.outbound.put(Mail {
-                n,
-                archive_id: give.archive_id,
-                settles: give.settles,
-                held: if hibernates { 0 } else { give.held },
-                uid: give.uid,
-                stanza: Some(stanza),
-            });
-        }
-        if hibernates {
+        // Without an edge the owner's memory is all there is, until somebody resumes.
+        let kept = stream.link.is_none();
+        // A slow client costs no memory for what the archive has.
+        let slow = give.settles && stream.outbound.bytes > limit / SLOW_PART;
+        stream.outbound.put(Mail {
+            n,
+            archive_id: give.archive_id,
+            settles: give.settles,
+            held: give.held,
+            kept,
+            uid: give.uid,
+            stanza: (!slow).then_some(stanza),
+        });
+        let full = stream.outbound.bytes > limit;
+        if kept {
             self.kept_one(cx, give.held);
         }
-        let Some(stream) = self.stream(id) else { return };
-        if stream.outbound.bytes > limit {
+        if full {
             // A client that takes nothing: what is stored waits for the next one, the rest comes back.
             self.arrive(cx, Arrival::Close(id, "resource-constraint"));
         }
@@ -102,8 +104,11 @@ impl Resident {
                 .outbound
                 .mailbox
                 .iter_mut()
-                .filter(|mail| mail.n > before && mail.n <= n && mail.held != 0)
-                .map(|mail| std::mem::take(&mut mail.held))
+                .filter(|mail| mail.n > before && mail.n <= n && mail.held != 0 && !mail.kept)
+                .map(|mail| {
+                    mail.kept = true;
+                    mail.held
+                })
                 .collect();
             held.into_iter().for_each(|key| self.kept_one(cx, key));
         } else {
@@ -123,7 +128,10 @@ impl Resident {
     fn settle_until(&mut self, cx: &mut Cx<'_>, id: Origin, n: u64) {
         let Some(stream) = self.stream_mut(id) else { return };
         for mail in stream.outbound.take_until(n) {
-            self.kept_one(cx, mail.held);
+            if !mail.kept {
+                self.kept_one(cx, mail.held);
+            }
+            Self::released(cx, mail.held, true);
             if mail.settles {
                 self.settle(cx, mail.archive_id);
             }
@@ -144,13 +152,28 @@ impl Resident {
 
     /// One of those that had to keep a held stanza has it, or is no more.
     pub(crate) fn kept_one(&mut self, cx: &mut Cx<'_>, key: u32) {
-        let Some(key) = key.checked_sub(1) else { return };
-        let Some(held) = cx.common.held.get_mut(key as usize) else { return };
-        held.waits -= 1;
+        let Some(held) = held(cx, key) else { return };
+        held.waits = held.waits.saturating_sub(1);
         if held.waits == 0 {
-            let held = cx.common.held.remove(key as usize);
-            cx.finish(held.finish, None);
+            let finish = std::mem::replace(&mut held.finish, Finish::Nobody);
+            cx.finish(finish, None);
         }
+    }
+
+    /// A held stanza is in one mailbox less; `acked`: since the client has it.
+    pub(crate) fn released(cx: &mut Cx<'_>, key: u32, acked: bool) {
+        let Some(held) = held(cx, key) else { return };
+        held.acked |= acked;
+        held.mails = held.mails.saturating_sub(1);
+        if held.mails == 0 {
+            cx.common.held.remove(key as usize - 1);
+        }
+    }
+
+    /// A session does not get a held stanza.
+    fn dropped(&mut self, cx: &mut Cx<'_>, key: u32) {
+        self.kept_one(cx, key);
+        Self::released(cx, key, false);
     }
 
     /// Every eligible session has been decided about up to this row.
@@ -178,6 +201,11 @@ impl Resident {
             cx.frame(link, Frame::State(frame));
         }
     }
+}
+
+/// What a key stands for; 0 stands for nothing.
+pub(crate) fn held<'a>(cx: &'a mut Cx<'_>, key: u32) -> Option<&'a mut Held> {
+    cx.common.held.get_mut(key.checked_sub(1)? as usize)
 }
 
 impl Stream {

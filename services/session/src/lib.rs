@@ -28,6 +28,7 @@ mod plays;
 mod receive;
 mod receiving;
 mod resident;
+mod returning;
 mod router_link;
 mod router_stream;
 mod send;

@@ -35,6 +35,7 @@ impl Resident {
                 self.perform(cx, entry);
             }
         }
+        self.read_soon(cx);
         if self.lane.as_ref().is_some_and(|lane| lane.is_idle()) {
             self.lane = None;
         }
@@ -113,6 +114,11 @@ impl Resident {
         };
         let finish = message.inbound.finish;
         match routing::message(&self.account, &message.inbound.stanza, keep) {
+            Route::Sessions(_) if message.deliver && self.is_read_for_all() => {
+                // It is behind what is being read of the archive, and will be read there.
+                self.archive.waits(message.archive_id);
+                cx.finish(finish, None);
+            }
             Route::Sessions(streams) => {
                 if message.archive_id != 0 && !message.spool {
                     stanza_ids::stamp(&mut message.inbound.stanza, &self.account.jid, message.archive_id);
@@ -137,10 +143,11 @@ impl Resident {
 
     fn give_message(&mut self, cx: &mut Cx<'_>, message: Message, keep: Keep, streams: &routing::Streams) {
         let Message { inbound, archive_id, deliver, spool } = message;
-        let held = archive_id == 0 && keep != Keep::Transient && inbound.finish != Finish::Nobody;
+        let held = archive_id == 0 && keep != Keep::Transient;
         let key = held.then(|| {
             let waits = streams.len() as u32;
-            cx.common.held.insert(Held { waits, finish: inbound.finish }) as u32 + 1
+            let held = Held { waits, finish: inbound.finish, mails: waits, acked: false };
+            cx.common.held.insert(held) as u32 + 1
         });
         let give =
             Give { archive_id, settles: deliver, held: key.unwrap_or(0), uid: held.then_some(inbound.uid) };

@@ -1,5 +1,6 @@
 //! Plays: what docs/delivery.md promises, rule by rule, with owners, routers and stores as they are.
 
+mod offline;
 mod order;
 mod owners;
 mod resumption;

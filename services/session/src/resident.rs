@@ -46,6 +46,8 @@ pub(crate) struct Resident {
 pub(crate) enum Pending {
     Load,
     Job(Job),
+    /// What has started is performed first, then rows are read: for a session, or for all that are behind.
+    Soon(Option<Origin>),
     /// Rows for a session that has become eligible.
     Backlog(Origin),
     /// Rows after the positions of re-attached sessions.
@@ -152,30 +154,29 @@ impl Archive {
 
     /// A row waits and nobody is there to take it.
     pub(crate) fn waits(&mut self, id: u64) {
-        if !self.backlog {
-            self.lowest = self.unsettled.front().copied().unwrap_or(id).min(id);
-            self.backlog = true;
-        }
+        self.lowest = self.lowest.min(id);
+        self.backlog = true;
         self.waiting += 1;
         self.changed = true;
     }
 
     /// A row is settled; answers whether it was a spooled one.
     pub(crate) fn settle(&mut self, id: u64) -> bool {
-        let Ok(at) = self.unsettled.binary_search(&id) else { return false };
-        self.unsettled.remove(at);
+        match self.unsettled.binary_search(&id) {
+            Ok(at) => drop(self.unsettled.remove(at)),
+            // It waits again, and was acknowledged after all.
+            Err(_) if self.backlog && id >= self.lowest => {}
+            Err(_) => return false,
+        }
         self.changed = true;
-        if self.backlog || self.unsettled.front().is_some_and(|lowest| *lowest < id) {
-            if let Err(at) = self.above.binary_search(&id)
-                && self.above.len() < store::cursors::ABOVE_MAX
-            {
-                self.above.insert(at, id);
-            }
+        if (self.backlog || self.unsettled.front().is_some_and(|lowest| *lowest < id))
+            && let Err(at) = self.above.binary_search(&id)
+            && self.above.len() < store::cursors::ABOVE_MAX
+        {
+            self.above.insert(at, id);
         }
         if !self.backlog {
-            self.lowest = self.unsettled.front().copied().unwrap_or(self.last_id + 1);
-            let lowest = self.lowest;
-            self.above.retain(|above| *above > lowest);
+            self.advance();
         }
         match self.spooled.iter().position(|spooled| *spooled == id) {
             Some(at) => {
@@ -186,13 +187,31 @@ impl Archive {
         }
     }
 
-    /// What was given to a session that is no more is given to nobody.
-    pub(crate) fn ungive(&mut self) {
-        if let Some(lowest) = self.unsettled.front().copied() {
-            self.waits(lowest);
-            self.unsettled.clear();
-            self.spooled.clear();
+    /// All rows below are settled.
+    pub(crate) fn settled_below(&mut self, id: u64) {
+        if id > self.lowest {
+            self.lowest = id;
+            self.changed = true;
         }
+    }
+
+    /// What was given to a session that is no more waits again; answers whether anything does.
+    pub(crate) fn ungive(&mut self, rows: &[u64]) -> bool {
+        let mut any = false;
+        for id in rows {
+            if let Ok(at) = self.unsettled.binary_search(id) {
+                self.unsettled.remove(at);
+                self.spooled.retain(|spooled| spooled != id);
+                self.waits(*id);
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// Whether a row is with a session that has not acknowledged it.
+    pub(crate) fn is_given(&self, id: u64) -> bool {
+        self.unsettled.binary_search(&id).is_ok()
     }
 
     /// Whether a row was settled, under this owner or one before it.
@@ -204,8 +223,15 @@ impl Archive {
     pub(crate) fn taken(&mut self) {
         self.backlog = false;
         self.waiting = 0;
-        self.lowest = self.unsettled.front().copied().unwrap_or(self.last_id + 1);
+        self.advance();
         self.changed = true;
+    }
+
+    /// Nothing waits but what was given.
+    fn advance(&mut self) {
+        self.lowest = self.unsettled.front().copied().unwrap_or(self.last_id + 1);
+        let lowest = self.lowest;
+        self.above.retain(|above| *above > lowest);
     }
 
     pub(crate) fn cursor(&self) -> Cursor {
@@ -245,7 +271,7 @@ mod tests {
         archive.given(10, false);
         archive.given(20, false);
         archive.settle(20);
-        archive.ungive();
+        assert!(archive.ungive(&[10, 20]));
         assert!(archive.backlog);
         assert_eq!((archive.lowest, archive.above.clone()), (10, vec![20]));
     }

@@ -139,6 +139,12 @@ impl Resident {
         };
         self.acked(cx, id, acked);
         let Some(stream) = self.stream_mut(id) else { return };
+        if !stream.outbound.is_whole(acked) {
+            // A client that took too little for too long: what is stored comes to its next session.
+            let h = stream.h() as u32;
+            self.end_session(cx, id);
+            return cx.refuse_resume(resume, Some(h));
+        }
         stream.link = Some(resume.link.clone());
         stream.deadline_ms = 0;
         let frame = wire::Resumed {
@@ -164,28 +170,22 @@ impl Resident {
         self.start_csi(cx, id, true);
     }
 
-    /// Gives again what the session's edge does not have: everything in the mailbox above `n`.
-    pub(crate) fn give_mailbox(&mut self, cx: &mut Cx<'_>, id: Origin, n: u64) {
-        let Some(stream) = self.stream(id) else { return };
-        let Some(link) = stream.link.clone() else { return };
-        let frames: Vec<_> = stream
-            .outbound
-            .mailbox
-            .iter()
-            .filter(|mail| mail.n > n)
-            .filter_map(|mail| {
-                let give = Give {
-                    archive_id: mail.archive_id,
-                    settles: mail.settles,
-                    held: mail.held,
-                    uid: mail.uid,
-                };
-                mail.stanza.as_ref().map(|stanza| stream.deliver(mail.n, give, carry::pack(stanza)))
-            })
-            .collect();
-        for frame in frames {
+    /// Gives again what the session's edge does not have: everything in the mailbox above `n`. False: not all of it is
+    /// there.
+    pub(crate) fn give_mailbox(&mut self, cx: &mut Cx<'_>, id: Origin, n: u64) -> bool {
+        let Some(stream) = self.stream(id) else { return true };
+        let Some(link) = stream.link.clone() else { return true };
+        if !stream.outbound.is_whole(n) {
+            return false;
+        }
+        for mail in stream.outbound.mailbox.iter().filter(|mail| mail.n > n) {
+            let Some(stanza) = &mail.stanza else { continue };
+            let give =
+                Give { archive_id: mail.archive_id, settles: mail.settles, held: mail.held, uid: mail.uid };
+            let frame = stream.deliver(mail.n, give, carry::pack(stanza));
             cx.frame(&link, Frame::Deliver(frame.into()));
         }
+        true
     }
 
     pub(crate) fn start_ended(&mut self, cx: &mut Cx<'_>, id: Origin, generation: u64, why: Why) {
@@ -239,13 +239,10 @@ impl Resident {
         let stanza = Stanza::presence(Type::Unavailable).with_from(jid.clone());
         self.run(cx, Job { at: At::Ended, step: 0, session: Some(id), stanza, cause: Cause::Owner });
         self.account.sessions.retain(|session| session.stream != id);
-        if !self.account.sessions.iter().any(Session::eligible) {
-            self.archive.ungive();
-        }
         if self.host.anonymous && self.streams.is_empty() {
             self.forget_anonymous(cx);
         }
-        self.return_mail(cx, stream.outbound);
+        self.return_mail(cx, stream.outbound.mailbox);
         self.watch(cx);
     }
 
@@ -258,56 +255,6 @@ impl Resident {
                 tracing::warn!(%error, "an anonymous account could not be removed");
             }
         });
-    }
-
-    /// What a session that is over did not take.
-    fn return_mail(&mut self, cx: &mut Cx<'_>, outbound: Outbound) {
-        for mail in outbound.mailbox {
-            let Some(stanza) = mail.stanza else { continue };
-            let request = stanza.kind == Kind::Iq && matches!(stanza.ty, Type::Get | Type::Set);
-            if request {
-                self.bounce(cx, &stanza, Finish::Nobody, Condition::ServiceUnavailable);
-            } else if stanza.kind == Kind::Message && mail.uid.is_some() {
-                self.return_message(cx, stanza, mail.held, mail.uid);
-            } else if stanza.kind == Kind::Message && mail.settles {
-                self.give_again(cx, stanza, mail.archive_id);
-            } else {
-                self.kept_one(cx, mail.held);
-            }
-        }
-    }
-
-    /// A message that was given and is kept nowhere: its rule decides again.
-    fn return_message(&mut self, cx: &mut Cx<'_>, stanza: Stanza, held: u32, uid: Option<store::Uid>) {
-        let finish = match held.checked_sub(1).map(|key| key as usize) {
-            // It was acknowledged when the edge had it: nobody waits, and it is still owed.
-            None => Finish::Nobody,
-            Some(key) if cx.common.held.get(key).is_some_and(|held| held.waits == 1) => {
-                cx.common.held.remove(key).finish
-            }
-            Some(_) => return self.kept_one(cx, held),
-        };
-        let to = stanza.to.clone().unwrap_or_else(|| self.account.jid.clone());
-        let inbound = crate::work::Inbound { uid: uid.unwrap_or_default(), finish, must: false, to, stanza };
-        self.arrive(cx, Arrival::Inbound(Box::new(inbound)));
-    }
-
-    /// A stored message that the session did not take goes to the others, if there are any.
-    fn give_again(&mut self, cx: &mut Cx<'_>, stanza: Stanza, archive_id: u64) {
-        let others: Vec<_> = self
-            .account
-            .sessions
-            .iter()
-            .filter(|session| session.eligible())
-            .map(|session| session.stream)
-            .collect();
-        let give = Give { archive_id, settles: true, ..Give::default() };
-        for stream in others {
-            let had = self.stream(stream).is_some_and(|stream| stream.position >= archive_id);
-            if !had {
-                self.deliver(cx, stream, stanza.clone(), give);
-            }
-        }
     }
 
     pub(crate) fn start_csi(&mut self, cx: &mut Cx<'_>, id: Origin, active: bool) {

@@ -51,7 +51,7 @@ pub(crate) struct Common {
     /// Rows that the next write takes: who waits for each, and what.
     pub(crate) rows: Vec<(usize, Row)>,
     pub(crate) writing: bool,
-    /// Stanzas that are finished when all these sessions' edges have them.
+    /// Stanzas that are in mailboxes and nowhere else.
     pub(crate) held: Slab<Held>,
     /// Accounts that the next tick looks at.
     pub(crate) watched: Vec<usize>,
@@ -68,10 +68,15 @@ pub(crate) struct Common {
     pub(crate) handled: Vec<(usize, Origin)>,
 }
 
-/// A stanza given to sessions and kept nowhere.
+/// A stanza given to sessions and kept nowhere else, for as long as one of them has not acknowledged it.
 pub(crate) struct Held {
+    /// Edges that do not have it yet; it is finished when all do.
     pub(crate) waits: u32,
     pub(crate) finish: Finish,
+    /// Mailboxes that it is in.
+    pub(crate) mails: u32,
+    /// A client has it: it is owed to nobody any more.
+    pub(crate) acked: bool,
 }
 
 /// What work is done with beside the account it concerns.

@@ -92,9 +92,12 @@ pub(crate) struct Mail {
     pub(crate) n: u64,
     pub(crate) archive_id: u64,
     pub(crate) settles: bool,
-    /// Key of what waits for it to be kept, plus one; 0: nothing.
+    /// Key of what it is a copy of, plus one; 0: it is kept elsewhere, or by nobody.
     pub(crate) held: u32,
+    /// Its edge has it.
+    pub(crate) kept: bool,
     pub(crate) uid: Option<store::Uid>,
+    /// None: it is in the archive, and the mailbox of a slow client is no place for it.
     pub(crate) stanza: Option<Stanza>,
 }
 
@@ -246,6 +249,11 @@ impl Outbound {
             self.mailbox = VecDeque::new();
         }
         taken
+    }
+
+    /// Whether all that is above `n` can be given again.
+    pub(crate) fn is_whole(&self, n: u64) -> bool {
+        self.mailbox.iter().all(|mail| mail.n <= n || mail.stanza.is_some())
     }
 
     pub(crate) fn put(&mut self, mail: Mail) {

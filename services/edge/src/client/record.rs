@@ -182,7 +182,7 @@ impl Record {
         while self.mailbox.front().is_some_and(|deliver| deliver.out_n <= n) {
             if let Some(deliver) = self.mailbox.pop_front()
                 && deliver.settles
-                && deliver.archive_id > self.cursor
+                && deliver.archive_id >= self.cursor
             {
                 if self.settled.len() == SETTLED_MAX {
                     self.settled.pop_front();
@@ -207,7 +207,7 @@ impl Record {
         self.state = Bytes::copy_from_slice(&state.blob);
         self.cursor = self.cursor.max(state.cursor);
         self.position = self.position.max(state.position);
-        self.settled.retain(|id| *id > self.cursor);
+        self.settled.retain(|id| *id >= self.cursor);
     }
 
     /// What a resumed stream begins with.

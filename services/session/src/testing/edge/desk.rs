@@ -63,29 +63,32 @@ impl Desk {
     }
 
     pub(super) fn attach(&self, outbox: &Outbox<EdgeFrame>) {
-        outbox.send(frame(Say::Attach(Attach {
-            stream: self.id.clone(),
-            generation: self.generation,
-            jid: self.jid.clone(),
-            state: self.state.clone(),
-            position: self.position,
-            h: self.h,
-            above: self.above.clone(),
-            open_iq: self.open_iq.clone(),
-            settled: self.settled.clone(),
-            mailbox: self.mailbox.iter().cloned().collect(),
-            out_n: self.out_n,
-            acked: self.acked,
-            managed: self.managed,
-            resume: self.managed,
-            max_s: self.max_s,
-            in_base: self.in_base,
-            out_base: self.out_base,
-            cursor: self.cursor,
-            address: String::new(),
-            lost: self.lost,
-            last: false,
-        }.into())));
+        outbox.send(frame(Say::Attach(
+            Attach {
+                stream: self.id.clone(),
+                generation: self.generation,
+                jid: self.jid.clone(),
+                state: self.state.clone(),
+                position: self.position,
+                h: self.h,
+                above: self.above.clone(),
+                open_iq: self.open_iq.clone(),
+                settled: self.settled.clone(),
+                mailbox: self.mailbox.iter().cloned().collect(),
+                out_n: self.out_n,
+                acked: self.acked,
+                managed: self.managed,
+                resume: self.managed,
+                max_s: self.max_s,
+                in_base: self.in_base,
+                out_base: self.out_base,
+                cursor: self.cursor,
+                address: String::new(),
+                lost: self.lost,
+                last: false,
+            }
+            .into(),
+        )));
         let finished = |item: &&Item| !self.above.iter().any(|above| above.n == number(item));
         for item in self.unfinished.iter().filter(finished) {
             outbox.send(frame(Say::Item(item.clone().into())));
