@@ -112,8 +112,12 @@ impl Resident {
             }
             (At::Sent, Kind::Message) => self.go_message(cx, stanza, effects, id, n),
             (At::Sent, _) => {
-                self.open_iq(cx, id, &stanza);
-                self.hand_over(cx, finish, id, n, stanza);
+                if !self.open_iq(cx, id, &stanza) {
+                    let error = StanzaError::from(Condition::ResourceConstraint);
+                    effects.extend(error_effect(id, &stanza, error));
+                } else {
+                    self.hand_over(cx, finish, id, n, stanza);
+                }
                 self.push(cx, Entry { wait: Wait::Nothing, effects, finish });
             }
             _ => self.push(cx, Entry { wait: Wait::Nothing, effects, finish }),

@@ -14,6 +14,9 @@ use crate::resident::{Pending, Resident};
 use crate::shard::{Cx, State};
 use crate::work::{FromEdge, Inbound, Work};
 
+/// Stanzas of a shard that wait until sessions are gathered; beyond, senders are told to wait.
+const GATHERING_MAX: usize = 16_384;
+
 impl State {
     /// Does one piece of work.
     pub(crate) fn work(&mut self, owner: &Arc<Owner>, shard: usize, now_ms: u64, work: Work) {
@@ -34,13 +37,17 @@ impl State {
                 }
             }
             Work::Bind(bind) => {
-                if let Some((resident, mut cx)) = self.account(owner, shard, now_ms, &bind.jid.bare()) {
+                if let Some((resident, mut cx)) = self.own(owner, shard, now_ms, &bind.jid.bare()) {
                     resident.arrive(&mut cx, Arrival::Bind(bind));
+                } else {
+                    self.cx(owner, shard, now_ms).refuse_bind(&bind, Condition::ItemNotFound);
                 }
             }
             Work::Resume(resume) => {
-                if let Some((resident, mut cx)) = self.account(owner, shard, now_ms, &resume.jid.bare()) {
+                if let Some((resident, mut cx)) = self.own(owner, shard, now_ms, &resume.jid.bare()) {
                     resident.arrive(&mut cx, Arrival::Resume(resume));
+                } else {
+                    self.cx(owner, shard, now_ms).refuse_resume(&resume, None);
                 }
             }
             Work::Inbound(inbound) => self.inbound(owner, shard, now_ms, inbound),
@@ -95,13 +102,29 @@ impl State {
         let generation = attach.generation;
         let jid = node::carry::address(&attach.jid).ok().flatten().map(|jid| jid.bare());
         let own = |jid: &Jid| slots::of(jid.as_str(), "").to_be_bytes() == stream[..2];
-        let resident = jid.filter(own).and_then(|jid| self.account(owner, shard, now_ms, &jid));
+        let resident = jid.filter(own).and_then(|jid| self.own(owner, shard, now_ms, &jid));
         let Some((resident, mut cx)) = resident else {
             link.send_one(close(&stream, generation, "internal-server-error"));
             return;
         };
         cx.common.by_stream.insert(stream, resident.at);
         resident.arrive(&mut cx, Arrival::Attach(stream, link, attach));
+    }
+
+    fn cx<'a>(&'a mut self, owner: &'a Arc<Owner>, shard: usize, now_ms: u64) -> Cx<'a> {
+        Cx { owner, shard, now_ms, common: &mut self.common }
+    }
+
+    /// The account of a bare JID, if its sessions are this owner's.
+    fn own<'a>(
+        &'a mut self,
+        owner: &'a Arc<Owner>,
+        shard: usize,
+        now_ms: u64,
+        jid: &Jid,
+    ) -> Option<(&'a mut Resident, Cx<'a>)> {
+        let owns = owner.config.owns(slots::of(jid.as_str(), ""));
+        owns.then(|| self.account(owner, shard, now_ms, jid)).flatten()
     }
 
     /// The account of a bare JID, in memory or on its way there.
@@ -132,15 +155,20 @@ impl State {
         let bare = inbound.to.bare();
         debug_assert_eq!(shard, crate::shard::of_slot(slots::of(bare.as_str(), "")), "posted to its shard");
         if owner.gathering.is_on() {
-            self.common.gathering.push(inbound);
+            if self.common.gathering.len() < GATHERING_MAX {
+                self.common.gathering.push(inbound);
+            } else {
+                self.cx(owner, shard, now_ms)
+                    .finish(inbound.finish, Some(Condition::ResourceConstraint.into()));
+            }
             return;
         }
         if let Some((resident, mut cx)) = self.account(owner, shard, now_ms, &bare) {
             resident.arrive(&mut cx, Arrival::Inbound(inbound));
             return;
         }
-        let mut cx = Cx { owner, shard, now_ms, common: &mut self.common };
-        cx.finish(inbound.finish, Some(StanzaError::from(Condition::RemoteServerNotFound)));
+        let error = StanzaError::from(Condition::RemoteServerNotFound);
+        self.cx(owner, shard, now_ms).finish(inbound.finish, Some(error));
     }
 
     fn stored(&mut self, owner: &Arc<Owner>, shard: usize, now_ms: u64, rows: &[(usize, u64)], good: bool) {

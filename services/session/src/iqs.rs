@@ -8,23 +8,24 @@ use crate::resident::Resident;
 use crate::shard::Cx;
 use crate::stream::OpenIq;
 
-/// Requests of one session that wait for their answer; the oldest is forgotten beyond, and answered by nobody.
+/// Requests of one session that wait for their answer; beyond, they are refused.
 const OPEN_MAX: usize = 256;
 
 impl Resident {
-    /// A client's request has left.
-    pub(crate) fn open_iq(&mut self, cx: &mut Cx<'_>, id: Origin, stanza: &Stanza) {
+    /// A client's request is about to leave; false: too many wait for their answer already.
+    pub(crate) fn open_iq(&mut self, cx: &mut Cx<'_>, id: Origin, stanza: &Stanza) -> bool {
         if stanza.kind != Kind::Iq || !matches!(stanza.ty, Type::Get | Type::Set) {
-            return;
+            return true;
         }
         let deadline_ms = cx.now_ms + cx.owner.config.iq_deadline_s * 1_000;
-        let (Some(to), Some(iq)) = (stanza.to.clone(), stanza.id.clone()) else { return };
-        let Some(stream) = self.stream_mut(id) else { return };
+        let (Some(to), Some(iq)) = (stanza.to.clone(), stanza.id.clone()) else { return true };
+        let Some(stream) = self.stream_mut(id) else { return true };
         if stream.open_iqs.len() >= OPEN_MAX {
-            stream.open_iqs.pop_front();
+            return false;
         }
         stream.open_iqs.push_back(OpenIq { to, id: iq, deadline_ms });
         self.watch(cx);
+        true
     }
 
     /// Something has come that may be the answer to a request.

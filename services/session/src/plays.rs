@@ -1,5 +1,7 @@
 //! Plays: what docs/delivery.md promises, rule by rule, with owners, routers and stores as they are.
 
+mod accounts;
+mod limits;
 mod offline;
 mod order;
 mod owners;
