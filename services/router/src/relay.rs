@@ -26,6 +26,8 @@ pub(crate) struct Relay {
     open: HashMap<(LinkId, u64), Open, RandomState>,
     /// Runs that were dropped from an item on: nothing of them passes any more.
     dropped: HashMap<(LinkId, u32), u64>,
+    /// Those of them that were dropped for want of room: their senders are told when there is some.
+    crowded: Vec<(LinkId, u32, u64)>,
 }
 
 struct Link {
@@ -50,6 +52,7 @@ impl Relay {
             passed: HashMap::default(),
             open: HashMap::default(),
             dropped: HashMap::new(),
+            crowded: Vec::new(),
         }
     }
 
@@ -74,8 +77,17 @@ impl Relay {
         self.links.remove(&link);
         self.table.lost(link);
         self.open.retain(|(from, _), _| *from != link);
-        self.passed.retain(|(to, _), (from, _)| *to != link && *from != link);
+        let open = &mut self.open;
+        self.passed.retain(|(to, _), from| {
+            if *to == link {
+                // Its other ways are of no use: it comes again as a whole.
+                open.remove(from);
+            }
+            *to != link && from.0 != link
+        });
         self.dropped.retain(|(from, _), _| *from != link);
+        self.crowded.retain(|(from, ..)| *from != link);
+        self.make_room();
     }
 
     /// An owner says what it owns: everybody sends again what was on its way there.
@@ -92,10 +104,15 @@ impl Relay {
     pub(crate) fn item(&mut self, from: LinkId, item: &wire::Item) {
         let mut ways: Vec<(LinkId, Vec<wire::Target>)> = Vec::new();
         for target in &item.to {
-            let over = self.dropped.get(&(from, target.slot)).is_some_and(|run| target.run <= *run);
-            let owner = self.table.owner(target.slot).filter(|_| !over && self.passed.len() < self.items_max);
-            let Some(owner) = owner else {
+            if self.dropped.get(&(from, target.slot)).is_some_and(|run| target.run <= *run) {
+                continue;
+            }
+            let full = self.passed.len() >= self.items_max;
+            let Some(owner) = self.table.owner(target.slot).filter(|_| !full) else {
                 self.dropped.insert((from, target.slot), target.run);
+                if full {
+                    self.crowded.push((from, target.slot, target.run));
+                }
                 continue;
             };
             match ways.iter_mut().find(|(way, _)| *way == owner) {
@@ -130,6 +147,20 @@ impl Relay {
         for (from, done) in back {
             if let Some(link) = self.links.get(&from) {
                 link.outbox.send(Frame { kind: Some(Kind::Done(done)) });
+            }
+        }
+        self.make_room();
+    }
+
+    /// Half of the room is free again: whoever was turned away may begin the next run.
+    fn make_room(&mut self) {
+        if self.crowded.is_empty() || self.passed.len() * 2 > self.items_max {
+            return;
+        }
+        for (from, slot, run) in std::mem::take(&mut self.crowded) {
+            if let Some(link) = self.links.get(&from) {
+                let moved = wire::Moved { slot, run, ..Default::default() };
+                link.outbox.send(Frame { kind: Some(Kind::Moved(moved)) });
             }
         }
     }
@@ -217,6 +248,36 @@ mod tests {
         relay.done(verona, done.clone());
         relay.done(mantua, done);
         assert!(matches!(&next(&mut to_romeo).await[..], [Kind::Done(done)] if done.finished[0].first == 5));
+    }
+
+    #[tokio::test]
+    async fn who_was_turned_away_for_want_of_room_is_called_back() {
+        let mut relay = Relay::new(2);
+        let (romeo, mut to_romeo) = link(&mut relay);
+        let (verona, mut to_verona) = link(&mut relay);
+        owns(&mut relay, verona, 0, 9);
+        next(&mut to_romeo).await;
+        for seq in 1..=4 {
+            relay.item(romeo, &item(seq, 1, &[3]));
+        }
+        assert_eq!(next(&mut to_verona).await.len(), 2);
+        let done = wire::Done { finished: vec![wire::Range { first: 1, last: 2 }], ..Default::default() };
+        relay.done(verona, done);
+        let told = next(&mut to_romeo).await;
+        assert!(matches!(&told[..], [Kind::Done(_), Kind::Moved(moved)] if moved.run == 1), "{told:?}");
+        relay.item(romeo, &item(5, 2, &[3]));
+        assert_eq!(next(&mut to_verona).await.len(), 1);
+    }
+
+    #[test]
+    fn an_owner_that_is_gone_leaves_nothing_behind() {
+        let mut relay = Relay::new(10);
+        let (romeo, _to_romeo) = link(&mut relay);
+        let (verona, _to_verona) = link(&mut relay);
+        owns(&mut relay, verona, 0, 9);
+        relay.item(romeo, &item(1, 1, &[3]));
+        relay.lost(verona);
+        assert_eq!((relay.open.len(), relay.passed.len()), (0, 0));
     }
 
     #[tokio::test]
