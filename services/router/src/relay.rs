@@ -24,6 +24,8 @@ pub(crate) struct Relay {
     passed: HashMap<(LinkId, u64), (LinkId, u64), RandomState>,
     /// Where items came from, and how much of them is on the way.
     open: HashMap<(LinkId, u64), Open, RandomState>,
+    /// The run that was last passed on, of each sender and slot.
+    runs: HashMap<(LinkId, u32), u64, RandomState>,
     /// Runs that were dropped from an item on: nothing of them passes any more.
     dropped: HashMap<(LinkId, u32), u64>,
     /// Those of them that were dropped for want of room: their senders are told when there is some.
@@ -51,6 +53,7 @@ impl Relay {
             items_max,
             passed: HashMap::default(),
             open: HashMap::default(),
+            runs: HashMap::default(),
             dropped: HashMap::new(),
             crowded: Vec::new(),
         }
@@ -75,7 +78,14 @@ impl Relay {
     /// A connection is gone: what was on the way to it is lost, and comes again when its owner is back.
     pub(crate) fn lost(&mut self, link: LinkId) {
         self.links.remove(&link);
+        // What was passed on to it may be lost: nothing of those runs may arrive behind the gap.
+        for ((from, slot), run) in &self.runs {
+            if self.table.owner(*slot) == Some(link) {
+                self.dropped.insert((*from, *slot), *run);
+            }
+        }
         self.table.lost(link);
+        self.runs.retain(|(from, _), _| *from != link);
         self.open.retain(|(from, _), _| *from != link);
         let open = &mut self.open;
         self.passed.retain(|(to, _), from| {
@@ -91,8 +101,8 @@ impl Relay {
     }
 
     /// An owner says what it owns: everybody sends again what was on its way there.
-    pub(crate) fn owned(&mut self, link: LinkId, table: wire::Table) {
-        self.table.owned(link, &table);
+    pub(crate) fn owned(&mut self, link: LinkId, table: &wire::Table) {
+        self.table.owned(link, table);
         for (id, other) in &self.links {
             if *id != link {
                 other.outbox.send(Frame { kind: Some(Kind::Table(table.clone())) });
@@ -115,6 +125,7 @@ impl Relay {
                 }
                 continue;
             };
+            self.runs.insert((from, target.slot), target.run);
             match ways.iter_mut().find(|(way, _)| *way == owner) {
                 Some((_, targets)) => targets.push(target.clone()),
                 None => ways.push((owner, vec![target.clone()])),
@@ -216,7 +227,7 @@ mod tests {
 
     fn owns(relay: &mut Relay, link: LinkId, first: u32, last: u32) {
         let owned = vec![wire::Slots { first, last, epoch: 1, member: String::new() }];
-        relay.owned(link, wire::Table { owned, closing: Vec::new() });
+        relay.owned(link, &wire::Table { owned, closing: Vec::new() });
     }
 
     fn item(seq: u64, run: u64, slots: &[u32]) -> wire::Item {
@@ -267,6 +278,21 @@ mod tests {
         assert!(matches!(&told[..], [Kind::Done(_), Kind::Moved(moved)] if moved.run == 1), "{told:?}");
         relay.item(romeo, &item(5, 2, &[3]));
         assert_eq!(next(&mut to_verona).await.len(), 1);
+    }
+
+    #[tokio::test]
+    async fn nothing_of_a_run_arrives_behind_what_was_lost_with_its_owner() {
+        let mut relay = Relay::new(10);
+        let (romeo, _to_romeo) = link(&mut relay);
+        let (verona, _to_verona) = link(&mut relay);
+        owns(&mut relay, verona, 0, 9);
+        relay.item(romeo, &item(1, 1, &[3]));
+        relay.lost(verona);
+        let (next_verona, mut to_verona) = link(&mut relay);
+        owns(&mut relay, next_verona, 0, 9);
+        relay.item(romeo, &item(2, 1, &[3]));
+        relay.item(romeo, &item(3, 2, &[3]));
+        assert!(matches!(&next(&mut to_verona).await[..], [Kind::Item(item)] if item.to[0].run == 2));
     }
 
     #[test]

@@ -53,7 +53,7 @@ async fn read(router: Arc<Router>, mut frames: Streaming<Frames>, outbox: Outbox
         for frame in batch.frames {
             match frame.kind {
                 Some(Kind::Hello(hello)) => tracing::info!(owner = hello.member, "an owner has connected"),
-                Some(Kind::Table(table)) => relay.owned(link, table),
+                Some(Kind::Table(table)) => relay.owned(link, &table),
                 Some(Kind::Item(item)) => relay.item(link, &item),
                 Some(Kind::Done(done)) => relay.done(link, done),
                 Some(Kind::Moved(_) | Kind::Credit(_)) | None => {}

@@ -17,19 +17,19 @@ use crate::shard::Cx;
 use crate::stream::{Inbound, Mail, OpenIq, Outbound, Stream};
 
 impl Resident {
-    pub(crate) fn start_attach(&mut self, cx: &mut Cx<'_>, id: Origin, link: Link, attach: wire::Attach) {
+    pub(crate) fn start_attach(&mut self, cx: &mut Cx<'_>, id: Origin, link: &Link, attach: wire::Attach) {
         let generation = attach.generation;
         let lost = attach.lost || link.is_gone();
         if self.removed {
             cx.common.by_stream.remove(&id);
-            cx.frame(&link, crate::dispatch::close(&id, generation, "not-authorized"));
+            cx.frame(link, crate::dispatch::close(&id, generation, "not-authorized"));
             return;
         }
         if self.stream(id).is_some() {
-            self.attach_known(cx, id, &link, attach);
-        } else if !self.attach_new(cx, id, &link, attach) {
+            self.attach_known(cx, id, link, &attach);
+        } else if !self.attach_new(cx, id, link, attach) {
             cx.common.by_stream.remove(&id);
-            cx.frame(&link, crate::dispatch::close(&id, generation, "internal-server-error"));
+            cx.frame(link, crate::dispatch::close(&id, generation, "internal-server-error"));
             return;
         }
         if lost {
@@ -37,7 +37,7 @@ impl Resident {
         }
     }
 
-    fn attach_known(&mut self, cx: &mut Cx<'_>, id: Origin, link: &Link, attach: wire::Attach) {
+    fn attach_known(&mut self, cx: &mut Cx<'_>, id: Origin, link: &Link, attach: &wire::Attach) {
         let at = self.at;
         let Some(stream) = self.stream_mut(id) else { return };
         if attach.generation < stream.generation {
@@ -97,7 +97,7 @@ impl Resident {
         }
         if eligible && !self.catching_up {
             self.catching_up = true;
-            self.arrive(cx, Arrival::CatchUp);
+            self.arrive_next(cx, Arrival::CatchUp);
         }
         true
     }

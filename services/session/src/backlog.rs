@@ -45,7 +45,7 @@ impl Resident {
 
     /// Reads what is to be read, when nothing is left that has started before: what is read comes behind it.
     pub(crate) fn read_soon(&mut self, cx: &mut Cx<'_>) {
-        let Some(Pending::Soon(session)) = self.pending.as_deref() else { return };
+        let Some(Pending::Soon(session)) = self.pending.as_ref() else { return };
         // Rows below are settled.
         let settled = self.archive.lowest.saturating_sub(1);
         let (pending, after) = match *session {
@@ -65,7 +65,7 @@ impl Resident {
 
     /// Whether rows are being read for every session that takes messages: what is stored meanwhile is read with them.
     pub(crate) fn is_read_for_all(&self) -> bool {
-        match self.pending.as_deref() {
+        match self.pending.as_ref() {
             Some(Pending::Soon(Some(id)) | Pending::Backlog(id)) => {
                 let mut eligible = self.account.sessions.iter().filter(|session| session.eligible());
                 eligible.all(|session| session.stream == *id)
@@ -83,7 +83,7 @@ impl Resident {
 
     /// A page was read: it is given, and the next one read until there is none.
     pub(crate) fn read(&mut self, cx: &mut Cx<'_>, rows: Result<Vec<Row>, store::Error>) {
-        let Some(pending) = self.pending.take().map(|pending| *pending) else { return };
+        let Some(pending) = self.pending.take() else { return };
         let rows = rows.unwrap_or_else(|error| {
             tracing::warn!(%error, "waiting messages could not be read");
             Vec::new()
@@ -94,19 +94,28 @@ impl Resident {
         }
         match pending {
             Pending::Backlog(id) if self.account.session(id).is_some() => {
-                rows.into_iter().for_each(|row| self.give_waiting(cx, id, row));
+                for row in &rows {
+                    self.give_waiting(cx, id, row);
+                }
                 if more {
                     return self.read_on(cx, Pending::Backlog(id), self.archive.reading);
                 }
                 self.archive.taken();
             }
             Pending::CatchUp => {
-                rows.into_iter().for_each(|row| self.route_again(cx, row));
+                for row in &rows {
+                    self.route_again(cx, row);
+                }
                 if more {
                     return self.read_on(cx, Pending::CatchUp, self.archive.reading);
                 }
                 self.catching_up = false;
                 self.pass(self.archive.reading);
+                // What sessions were given that nobody has attached again.
+                if let Some(other) = self.takes_messages().filter(|_| self.archive.backlog) {
+                    self.begin(Pending::Soon(Some(other)));
+                    return self.drain(cx);
+                }
             }
             _ => {}
         }
@@ -114,7 +123,7 @@ impl Resident {
     }
 
     /// XEP-0160 §3: with the time it came, and under the id it has in the archive.
-    fn give_waiting(&mut self, cx: &mut Cx<'_>, id: Origin, row: Row) {
+    fn give_waiting(&mut self, cx: &mut Cx<'_>, id: Origin, row: &Row) {
         if !row.deliver || self.archive.is_settled(row.id) || self.archive.is_given(row.id) {
             return;
         }
@@ -128,7 +137,7 @@ impl Resident {
     }
 
     /// A row that the owner before this one may have stored and not given.
-    fn route_again(&mut self, cx: &mut Cx<'_>, row: Row) {
+    fn route_again(&mut self, cx: &mut Cx<'_>, row: &Row) {
         if !row.deliver || row.direction != Direction::Received || self.archive.is_settled(row.id) {
             return;
         }

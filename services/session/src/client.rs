@@ -112,11 +112,11 @@ impl Resident {
             }
             (At::Sent, Kind::Message) => self.go_message(cx, stanza, effects, id, n),
             (At::Sent, _) => {
-                if !self.open_iq(cx, id, &stanza) {
+                if self.open_iq(cx, id, &stanza) {
+                    self.hand_over(cx, finish, id, n, stanza);
+                } else {
                     let error = StanzaError::from(Condition::ResourceConstraint);
                     effects.extend(error_effect(id, &stanza, error));
-                } else {
-                    self.hand_over(cx, finish, id, n, stanza);
                 }
                 self.push(cx, Entry { wait: Wait::Nothing, effects, finish });
             }

@@ -34,7 +34,7 @@ impl Resident {
     /// Gives a stanza to a session, unless its rules hold it back.
     pub(crate) fn deliver(&mut self, cx: &mut Cx<'_>, id: Origin, mut stanza: Stanza, give: Give) {
         let Some(session) = self.account.session(id) else {
-            return self.dropped(cx, give.held);
+            return Self::dropped(cx, give.held);
         };
         if session.inactive || !session.held_back.is_empty() {
             let mut outputs = Vec::new();
@@ -54,7 +54,7 @@ impl Resident {
                 }
             }
             if !matches!(next, Next::Go) {
-                return self.dropped(cx, give.held);
+                return Self::dropped(cx, give.held);
             }
         }
         self.give(cx, id, stanza, give);
@@ -63,7 +63,7 @@ impl Resident {
     /// Numbers a stanza and sends it to the session's edge.
     pub(crate) fn give(&mut self, cx: &mut Cx<'_>, id: Origin, stanza: Stanza, give: Give) {
         let limit = cx.owner.config.mailbox_bytes_max;
-        let Some(stream) = self.stream_mut(id) else { return self.dropped(cx, give.held) };
+        let Some(stream) = self.stream_mut(id) else { return Self::dropped(cx, give.held) };
         stream.outbound.n += 1;
         let n = stream.outbound.n;
         if let Some(link) = stream.link.clone() {
@@ -85,7 +85,7 @@ impl Resident {
         });
         let full = stream.outbound.bytes > limit;
         if kept {
-            self.kept_one(cx, give.held);
+            Self::kept_one(cx, give.held);
         }
         if full {
             // A client that takes nothing: what is stored waits for the next one, the rest comes back.
@@ -110,7 +110,9 @@ impl Resident {
                     mail.held
                 })
                 .collect();
-            held.into_iter().for_each(|key| self.kept_one(cx, key));
+            for key in held {
+                Self::kept_one(cx, key);
+            }
         } else {
             self.settle_until(cx, id, n);
         }
@@ -129,7 +131,7 @@ impl Resident {
         let Some(stream) = self.stream_mut(id) else { return };
         for mail in stream.outbound.take_until(n) {
             if !mail.kept {
-                self.kept_one(cx, mail.held);
+                Self::kept_one(cx, mail.held);
             }
             Self::released(cx, mail.held, true);
             if mail.settles {
@@ -151,7 +153,7 @@ impl Resident {
     }
 
     /// One of those that had to keep a held stanza has it, or is no more.
-    pub(crate) fn kept_one(&mut self, cx: &mut Cx<'_>, key: u32) {
+    pub(crate) fn kept_one(cx: &mut Cx<'_>, key: u32) {
         let Some(held) = held(cx, key) else { return };
         held.waits = held.waits.saturating_sub(1);
         if held.waits == 0 {
@@ -171,8 +173,8 @@ impl Resident {
     }
 
     /// A session does not get a held stanza.
-    fn dropped(&mut self, cx: &mut Cx<'_>, key: u32) {
-        self.kept_one(cx, key);
+    fn dropped(cx: &mut Cx<'_>, key: u32) {
+        Self::kept_one(cx, key);
         Self::released(cx, key, false);
     }
 

@@ -135,18 +135,17 @@ impl State {
         now_ms: u64,
         jid: &Jid,
     ) -> Option<(&'a mut Resident, Cx<'a>)> {
-        let at = match self.common.by_jid.get(jid) {
-            Some(at) => *at,
-            None => {
-                let host = owner.host(jid.domain())?;
-                let at = self.residents.insert(Box::new(Resident::new(jid.clone(), host, now_ms)));
-                self.common.by_jid.insert(jid.clone(), at);
-                let (resident, cx) = self.resident(owner, shard, now_ms, at)?;
-                resident.at = at;
-                resident.begin(Pending::Load);
-                resident.load(&cx, 0);
-                at
-            }
+        let at = if let Some(at) = self.common.by_jid.get(jid) {
+            *at
+        } else {
+            let host = owner.host(jid.domain())?;
+            let at = self.residents.insert(Box::new(Resident::new(jid.clone(), host, now_ms)));
+            self.common.by_jid.insert(jid.clone(), at);
+            let (resident, cx) = self.resident(owner, shard, now_ms, at)?;
+            resident.at = at;
+            resident.begin(Pending::Load);
+            resident.load(&cx, 0);
+            at
         };
         self.resident(owner, shard, now_ms, at)
     }

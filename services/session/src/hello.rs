@@ -29,7 +29,7 @@ impl Owner {
         wire::Welcome {
             hello: Some(self.hello()),
             epoch: self.epoch,
-            hosts: self.hosts().map(|host| self.describe(host)).collect(),
+            hosts: self.hosts().map(|host| describe(host)).collect(),
             resume_max_s: self.config.resume_max_s,
         }
     }
@@ -59,15 +59,15 @@ impl Owner {
             Finish::Remote(number) => self.routes.receiving.finished(number, refused),
         }
     }
+}
 
-    fn describe(&self, host: &Host) -> wire::Host {
-        wire::Host {
-            domain: host.domain.as_str().to_owned(),
-            register: host.registration,
-            anonymous: host.anonymous,
-            caps_node: features::disco::caps::NODE.to_owned(),
-            caps_ver: features::disco::caps::of(host),
-            stanza_bytes_max: host.stanza_bytes_max,
-        }
+fn describe(host: &Host) -> wire::Host {
+    wire::Host {
+        domain: host.domain.as_str().to_owned(),
+        register: host.registration,
+        anonymous: host.anonymous,
+        caps_node: features::disco::caps::NODE.to_owned(),
+        caps_ver: features::disco::caps::of(host),
+        stanza_bytes_max: host.stanza_bytes_max,
     }
 }

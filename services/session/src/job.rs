@@ -23,6 +23,15 @@ impl Resident {
         }
     }
 
+    /// Something follows at once from what has just started: it comes before all that waits.
+    pub(crate) fn arrive_next(&mut self, cx: &mut Cx<'_>, arrival: Arrival) {
+        if self.lane.as_ref().is_none_or(|lane| lane.open()) {
+            self.start(cx, arrival);
+        } else {
+            self.lane_mut().waiting.push_front(arrival);
+        }
+    }
+
     pub(crate) fn lane_is_full(&self, cx: &Cx<'_>) -> bool {
         self.lane
             .as_ref()
@@ -42,9 +51,9 @@ impl Resident {
                 self.push(cx, Entry { wait: Wait::Nothing, effects, finish: Finish::Nobody });
             }
             Arrival::Csi(stream, active) => self.start_csi(cx, stream, active),
-            Arrival::Bind(bind) => self.start_bind(cx, bind),
+            Arrival::Bind(bind) => self.start_bind(cx, &bind),
             Arrival::Resume(resume) => self.start_resume(cx, resume),
-            Arrival::Attach(stream, link, attach) => self.start_attach(cx, stream, link, *attach),
+            Arrival::Attach(stream, link, attach) => self.start_attach(cx, stream, &link, *attach),
             Arrival::Ended(stream, generation, why) => self.start_ended(cx, stream, generation, why),
             Arrival::Edge(stream, link, frame) => {
                 self.lane_mut().edges -= 1;
@@ -85,7 +94,8 @@ impl Resident {
 
     /// The work that the lane's last entry waited for is done.
     pub(crate) fn continued(&mut self, cx: &mut Cx<'_>, after: Result<After, StanzaError>) {
-        let Some(Pending::Job(mut job)) = self.pending.take().map(|pending| *pending) else { return };
+        let Some(Pending::Job(job)) = self.pending.take() else { return };
+        let mut job = *job;
         let mut outputs = Vec::new();
         let host = Arc::clone(&self.host);
         let next = match after {
@@ -157,7 +167,7 @@ impl Resident {
             },
             Next::Later(work) => {
                 self.push(cx, Entry { wait: Wait::Nothing, effects, finish: Finish::Nobody });
-                self.begin(Pending::Job(job));
+                self.begin(Pending::Job(Box::new(job)));
                 let at = self.at;
                 cx.spawn(async move { Work::Continued(at, work.await) });
             }

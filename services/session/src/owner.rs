@@ -68,6 +68,7 @@ struct Ended {
 
 impl Clock {
     /// Unix milliseconds.
+    #[cfg_attr(not(test), allow(clippy::unused_self, reason = "only tests put it forward"))]
     pub(crate) fn now_ms(&self) -> u64 {
         let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
         #[cfg(test)]
@@ -197,13 +198,13 @@ impl Owner {
     }
 
     /// A new stream of an account: random, but for the slot it begins with.
-    pub(crate) fn new_stream(&self, account: &Jid) -> Origin {
+    pub(crate) fn new_stream(account: &Jid) -> Origin {
         let mut id = random::<16>();
         id[..2].copy_from_slice(&node::slots::of(account.bare_str(), "").to_be_bytes());
         id
     }
 
-    pub(crate) fn random_resource(&self) -> String {
+    pub(crate) fn random_resource() -> String {
         URL_SAFE_NO_PAD.encode(random::<9>())
     }
 

@@ -8,3 +8,4 @@ mod owners;
 mod resumption;
 mod routers;
 mod sending;
+mod storm;

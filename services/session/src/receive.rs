@@ -94,20 +94,17 @@ impl Resident {
     }
 
     fn go_inbound_iq(&mut self, cx: &mut Cx<'_>, inbound: Box<Inbound>, mut effects: Vec<Effect>) {
-        match routing::iq(&self.account, &inbound.stanza) {
-            Route::Account => {
-                let mut inbound = inbound;
-                let stanza = std::mem::replace(&mut inbound.stanza, placeholder());
-                self.push(cx, Entry { wait: Wait::Nothing, effects, finish: Finish::Nobody });
-                self.run(
-                    cx,
-                    Job { at: At::Account, step: 0, session: None, stanza, cause: Cause::Inbound(inbound) },
-                );
-            }
-            _ => {
-                effects.push(Effect::Iq(inbound));
-                self.push(cx, Entry { wait: Wait::Nothing, effects, finish: Finish::Nobody });
-            }
+        if routing::iq(&self.account, &inbound.stanza) == Route::Account {
+            let mut inbound = inbound;
+            let stanza = std::mem::replace(&mut inbound.stanza, placeholder());
+            self.push(cx, Entry { wait: Wait::Nothing, effects, finish: Finish::Nobody });
+            self.run(
+                cx,
+                Job { at: At::Account, step: 0, session: None, stanza, cause: Cause::Inbound(inbound) },
+            );
+        } else {
+            effects.push(Effect::Iq(inbound));
+            self.push(cx, Entry { wait: Wait::Nothing, effects, finish: Finish::Nobody });
         }
     }
 

@@ -23,7 +23,7 @@ pub(crate) struct Resident {
     /// None: idle.
     pub(crate) lane: Option<Box<Lane>>,
     /// What the lane's last entry is at work on.
-    pub(crate) pending: Option<Box<Pending>>,
+    pub(crate) pending: Option<Pending>,
     pub(crate) archive: Archive,
     pub(crate) marks: Option<Box<Marks>>,
     /// When it was last needed, in unix milliseconds.
@@ -45,7 +45,7 @@ pub(crate) struct Resident {
 /// Work on a store that a lane waits for.
 pub(crate) enum Pending {
     Load,
-    Job(Job),
+    Job(Box<Job>),
     /// What has started is performed first, then rows are read: for a session, or for all that are behind.
     Soon(Option<Origin>),
     /// Rows for a session that has become eligible.

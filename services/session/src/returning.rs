@@ -54,7 +54,7 @@ impl Resident {
         };
         if elsewhere {
             if !kept {
-                self.kept_one(cx, key);
+                Self::kept_one(cx, key);
             }
             return Self::released(cx, key, false);
         }
@@ -72,7 +72,7 @@ impl Resident {
     }
 
     /// A session that takes what waits, one whose client is there if possible.
-    fn takes_messages(&self) -> Option<Origin> {
+    pub(crate) fn takes_messages(&self) -> Option<Origin> {
         let eligible = self.account.sessions.iter().filter(|session| session.eligible());
         let linked = |id: &Origin| self.stream(*id).is_some_and(|stream| stream.link.is_some());
         eligible.map(|session| session.stream).max_by_key(linked)

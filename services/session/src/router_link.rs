@@ -90,7 +90,9 @@ impl Routes {
         let link = (index, router.connection);
         let waiting: Vec<u16> =
             sending.paths.iter().filter(|(_, path)| path.router.is_none()).map(|(slot, _)| *slot).collect();
-        waiting.into_iter().for_each(|slot| sending.restart(slot));
+        for slot in waiting {
+            sending.restart(slot);
+        }
         link
     }
 
@@ -109,7 +111,9 @@ impl Routes {
             .filter(|(_, path)| path.router == Some(index))
             .map(|(slot, _)| *slot)
             .collect();
-        broken.into_iter().for_each(|slot| sending.restart(slot));
+        for slot in broken {
+            sending.restart(slot);
+        }
         drop(sending);
         self.receiving.lost(link);
     }
@@ -181,18 +185,16 @@ impl Routes {
         }
     }
 
-    /// Owners are there, or there again: what was on its way to their slots is sent again.
+    /// Owners are there, or there again: what was on its way to their slots is sent again, and nothing passes any more
+    /// under the runs that were broken off.
     pub(crate) fn owned(&self, table: &wire::Table) {
         let mut sending = self.sending.lock();
-        let waiting: Vec<u16> = sending
-            .paths
-            .iter()
-            .filter(|(slot, path)| {
-                !path.unfinished.is_empty() && table.owned.iter().any(|owned| holds(owned, **slot))
-            })
-            .map(|(slot, _)| *slot)
-            .collect();
-        waiting.into_iter().for_each(|slot| sending.restart(slot));
+        let slots = sending.paths.keys().copied();
+        let there: Vec<u16> =
+            slots.filter(|slot| table.owned.iter().any(|owned| holds(owned, *slot))).collect();
+        for slot in there {
+            sending.restart(slot);
+        }
     }
 
     /// Gives up what has waited for longer than a lifetime: its senders have been told to wait.

@@ -7,28 +7,29 @@ use node::carry;
 use proto::session as wire;
 use proto::session::ended::Why;
 use proto::session::owner_frame::Kind as Frame;
-use xmpp::stanza::{Condition, Kind, Stanza, Type};
+use xmpp::stanza::{Condition, Stanza, Type};
 
 use crate::deliver::Give;
 use crate::edges::Link;
 use crate::lane::{Arrival, Cause, Entry, Job, Wait};
+use crate::owner::Owner;
 use crate::resident::Resident;
 use crate::shard::Cx;
 use crate::stream::{Inbound, Outbound, Stream};
 use crate::work::{Bind, Finish, Resume};
 
 impl Resident {
-    pub(crate) fn start_bind(&mut self, cx: &mut Cx<'_>, bind: Bind) {
+    pub(crate) fn start_bind(&mut self, cx: &mut Cx<'_>, bind: &Bind) {
         if bind.link.is_gone() {
             return;
         }
         if self.removed {
-            return cx.refuse_bind(&bind, Condition::ServiceUnavailable);
+            return cx.refuse_bind(bind, Condition::ServiceUnavailable);
         }
         let resource =
-            if bind.resource.is_empty() { cx.owner.random_resource() } else { bind.resource.clone() };
+            if bind.resource.is_empty() { Owner::random_resource() } else { bind.resource.clone() };
         let Ok(jid) = self.account.jid.with_resource(&resource) else {
-            return cx.refuse_bind(&bind, Condition::BadRequest);
+            return cx.refuse_bind(bind, Condition::BadRequest);
         };
         // RFC 6120 §7.7.2.2: the newer one wins; a client that lost its connection without knowing comes back so.
         if let Some(old) =
@@ -38,9 +39,9 @@ impl Resident {
             self.end_session(cx, old);
         }
         if self.streams.len() >= cx.owner.config.sessions_max {
-            return cx.refuse_bind(&bind, Condition::ResourceConstraint);
+            return cx.refuse_bind(bind, Condition::ResourceConstraint);
         }
-        let stream = Stream::new(cx.owner.new_stream(&self.account.jid), bind.link.clone());
+        let stream = Stream::new(Owner::new_stream(&self.account.jid), bind.link.clone());
         let frame = wire::Bound {
             exchange: bind.exchange,
             condition: String::new(),

@@ -58,6 +58,7 @@ pub(crate) struct Common {
     /// Work for this very shard, done before anything else.
     pub(crate) next: VecDeque<Work>,
     /// What came for accounts before all their sessions were known.
+    #[allow(clippy::vec_box, reason = "they come and go in their boxes")]
     pub(crate) gathering: Vec<Box<crate::work::Inbound>>,
     posts: Vec<(usize, Work)>,
     /// The inbox that was last emptied, to be filled again.

@@ -4,6 +4,7 @@
 //! edge ([`edge::Edge`]) is the only one that is played; it does with frames what a real one does. Time goes on as
 //! usual, and skips when it is told to.
 
+pub(crate) mod cities;
 pub(crate) mod edge;
 
 use std::io::ErrorKind;
@@ -42,7 +43,8 @@ pub(crate) struct Stage {
     pub(crate) store: Store,
     pub(crate) switch: Switch,
     pub(crate) config: Config,
-    pub(crate) archive: bool,
+    /// Whether messages are archived.
+    pub(crate) archives: bool,
     pub(crate) routers: Vec<Wire>,
 }
 
@@ -50,7 +52,7 @@ pub(crate) struct Stage {
 pub(crate) struct Role<T> {
     runtime: Option<Runtime>,
     port: u16,
-    role: Option<Arc<T>>,
+    part: Option<Arc<T>>,
 }
 
 /// An owner at work.
@@ -69,7 +71,7 @@ impl Stage {
         for name in ["romeo", "juliet", "tybalt", "paris"] {
             store.accounts.create(&account(name), Account::default()).await.unwrap();
         }
-        Self { store, switch, config, archive: true, routers: Vec::new() }
+        Self { store, switch, config, archives: true, routers: Vec::new() }
     }
 
     /// Both see each other's presence.
@@ -99,7 +101,7 @@ impl Stage {
             contacts: Vec::new(),
             registration: false,
             anonymous: false,
-            archive: self.archive,
+            archive: self.archives,
             stanza_bytes_max: 262_144,
             started_ms: 0,
         };
@@ -147,7 +149,7 @@ impl<T: Send + Sync + 'static> Role<T> {
             })
             .await
             .unwrap();
-        Self { runtime: Some(runtime), port, role: Some(role) }
+        Self { runtime: Some(runtime), port, part: Some(role) }
     }
 
     /// Where it can be reached, it or who comes after it.
@@ -161,7 +163,7 @@ impl<T: Send + Sync + 'static> Role<T> {
 
     /// Dies at once, and says nothing.
     pub(crate) fn dies(&mut self) {
-        self.role = None;
+        self.part = None;
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
@@ -182,7 +184,7 @@ impl House {
         &self,
         act: impl FnOnce(&Arc<Owner>) -> R + Send + 'static,
     ) -> R {
-        let owner = Arc::clone(self.role.as_ref().unwrap());
+        let owner = Arc::clone(self.part.as_ref().unwrap());
         self.runtime.as_ref().unwrap().spawn(async move { act(&owner) }).await.unwrap()
     }
 

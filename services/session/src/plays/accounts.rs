@@ -77,3 +77,31 @@ async fn a_stanza_behind_the_end_of_its_stream_is_nobodys() {
     let heard = juliet.rest().await;
     assert!(heard.iter().all(|line| !line.contains("late")), "{heard:?}");
 }
+
+#[tokio::test]
+async fn what_a_session_asked_for_outlives_its_owner() {
+    let stage = Stage::new().await;
+    stage.befriend("romeo", "juliet").await;
+    let mut house = stage.open().await;
+    let edge = Edge::open("edge", house.wire()).await;
+    let (romeo, juliet) = (edge.enters("romeo").await, edge.enters("juliet").await);
+    let other = edge.binds_managed("juliet@verona.example/other").await;
+    other.says("<iq id='c' type='set'><enable xmlns='urn:xmpp:carbons:2'/></iq>");
+    other.hears("iq result").await;
+    other.says_active(false);
+    juliet.says("<presence><status>sleeping</status></presence>");
+    romeo.hears("sleeping").await;
+    other.rest().await;
+    house.dies();
+    edge.breaks();
+    stage.reopen(&mut house).await;
+    edge.connects(house.wire()).await;
+
+    romeo.says("<presence to='juliet@verona.example' type='probe'/>");
+    romeo.hears("presence available juliet: sleeping").await;
+    romeo.says(&chat("juliet", "hi"));
+    juliet.hears("message chat romeo: hi").await;
+    other.hears("message chat juliet").await;
+    juliet.leaves();
+    romeo.hears("presence unavailable juliet").await;
+}

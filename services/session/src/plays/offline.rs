@@ -136,7 +136,7 @@ async fn what_a_session_did_not_take_goes_to_another_one() {
 async fn a_message_that_two_sessions_were_given_comes_to_neither_twice() {
     for archive in [true, false] {
         let mut stage = Stage::new().await;
-        stage.archive = archive;
+        stage.archives = archive;
         let house = stage.open().await;
         let edge = Edge::open("edge", house.wire()).await;
         let (romeo, juliet) = (edge.enters("romeo").await, edge.enters("juliet").await);
@@ -163,7 +163,7 @@ async fn a_message_that_two_sessions_were_given_comes_to_neither_twice() {
 #[tokio::test]
 async fn without_an_archive_messages_are_spooled_when_nobody_can_take_them() {
     let mut stage = Stage::new().await;
-    stage.archive = false;
+    stage.archives = false;
     let house = stage.open().await;
     let edge = Edge::open("edge", house.wire()).await;
     let romeo = edge.enters("romeo").await;

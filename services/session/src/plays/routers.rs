@@ -4,56 +4,8 @@ use std::time::Duration;
 
 use store::slow::Fault;
 
-use crate::config::{Config, Range};
-use crate::testing::{Edge, House, Role, Stage, account, chat};
-
-/// Two owners, of which the first has romeo's slot and the second all others, and the routers between them.
-struct Cities {
-    stage: Stage,
-    routers: Vec<Role<router::Router>>,
-    verona: House,
-    mantua: House,
-    west: Edge,
-    east: Edge,
-}
-
-impl Cities {
-    async fn new(routers: usize) -> Self {
-        let mut stage = Stage::new().await;
-        let mut all = Vec::new();
-        for _ in 0..routers {
-            let router = Stage::router(0).await;
-            stage.routers.push(router.wire());
-            all.push(router);
-        }
-        let verona = stage.open_at(0, &config(&stage, "verona")).await;
-        let mantua = stage.open_at(0, &config(&stage, "mantua")).await;
-        let west = Edge::open("west", verona.wire()).await;
-        let east = Edge::open("east", mantua.wire()).await;
-        Self { stage, routers: all, verona, mantua, west, east }
-    }
-
-    async fn router_returns(&mut self, at: usize) {
-        let port = self.routers[at].port();
-        self.routers[at] = Stage::router(port).await;
-    }
-
-    async fn mantua_returns(&mut self) {
-        let port = self.mantua.port();
-        self.mantua = self.stage.open_at(port, &config(&self.stage, "mantua")).await;
-    }
-}
-
-fn config(stage: &Stage, member: &str) -> Config {
-    let romeos = node::slots::of(account("romeo").as_str(), "");
-    let range = |member: &str, first, last| Range { member: member.into(), first, last };
-    let owners = vec![
-        range("mantua", 0, romeos - 1),
-        range("verona", romeos, romeos),
-        range("mantua", romeos + 1, node::slots::SLOTS - 1),
-    ];
-    Config { member: member.into(), owners, ..stage.config.clone() }
-}
+use crate::testing::chat;
+use crate::testing::cities::Cities;
 
 #[tokio::test]
 async fn a_chat_goes_over_all_hops() {
@@ -184,7 +136,7 @@ async fn without_a_router_senders_are_told_to_wait() {
     romeo.says("<iq to='juliet@verona.example/home' type='get' id='q'><q xmlns='urn:example:q'/></iq>");
     romeo.rest().await;
     cities.verona.skips(11_000).await;
-    let mut heard = vec![romeo.hears("error juliet").await.kind, romeo.hears("error juliet").await.kind];
+    let mut heard = [romeo.hears("error juliet").await.kind, romeo.hears("error juliet").await.kind];
     heard.sort_by_key(|kind| kind.name());
     assert_eq!(heard.iter().map(|kind| kind.name()).collect::<Vec<_>>(), ["iq", "message"]);
     romeo.finished(3).await;

@@ -121,11 +121,6 @@ impl Client {
         self.with(|desk| desk.h - desk.in_base)
     }
 
-    /// How many stanzas the client got since stream management was enabled.
-    pub(crate) fn got(&self) -> u32 {
-        self.with(|desk| (desk.out_n - desk.out_base) as u32)
-    }
-
     pub(crate) fn previd(&self) -> String {
         self.with(|desk| desk.previd.clone())
     }
