@@ -175,12 +175,14 @@ impl Client {
         }
         self.find_host(state);
         let mut failed = false;
-        for _ in 0..READS_MAX {
+        for turn in 1..=READS_MAX {
             failed = !self.read_what_is_there(state, scratch, now, cx);
             if failed || state.machine.is_over() || state.machine.is_paused() || !self.may_read(state, cx) {
                 break;
             }
             match self.poll_input(state, scratch, now, cx) {
+                // There may be more: nothing else would bring the task back to it.
+                Poll::Ready(true) if turn == READS_MAX => cx.waker().wake_by_ref(),
                 Poll::Ready(true) => {}
                 Poll::Ready(false) => {
                     failed = true;
@@ -389,7 +391,8 @@ impl Client {
                 Ok(_) => waste.clear(),
             }
         }
-        Poll::Ready(())
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// The task ends: the transport is gone.
