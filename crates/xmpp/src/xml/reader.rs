@@ -315,7 +315,10 @@ fn open_stream(
 /// `version` must be there, `encoding` and `standalone` may, in this order; the encoding is UTF-8 (RFC 6120 §11.6).
 fn check_declaration(declaration: &[u8], attributes: &mut Attributes) -> Result<(), XmlError> {
     const WRONG: XmlError = XmlError::NotWellFormed("xml declaration");
-    let inner = declaration.strip_prefix(b"<?xml").and_then(|rest| rest.strip_suffix(b"?>")).ok_or(WRONG)?;
+    let spaced = |rest: &&[u8]| rest.first().is_some_and(|&byte| chars::is(byte, chars::SPACE));
+    let inner = declaration.strip_prefix(b"<?xml").filter(spaced);
+    let inner = inner.ok_or(XmlError::Restricted("processing instruction"))?;
+    let inner = inner.strip_suffix(b"?>").ok_or(WRONG)?;
     let tag = [b"<xml", inner, b">"].concat();
     tag::start_tag(&tag, 0, attributes, 3).map_err(|_| WRONG)?.ok_or(WRONG)?;
     let names = ["version", "encoding", "standalone"];
