@@ -17,7 +17,7 @@ use crate::stage::Stage;
 /// Plays at once, unless `--jobs N` says otherwise: they wait more than they work.
 const JOBS: usize = 6;
 /// A play that takes longer hangs.
-const DURATION_MAX: Duration = Duration::from_secs(300);
+const DURATION_MAX: Duration = Duration::from_secs(100);
 
 /// Something that must go as written.
 #[derive(Clone, Copy)]

@@ -47,6 +47,12 @@ impl Stage {
         Stage { cast, server, accounts: Arc::default(), address, skipped: Arc::default() }
     }
 
+    /// The same stage for whoever comes from another address.
+    pub fn from_elsewhere(&self) -> Stage {
+        let [a, b, c, d] = self.address.octets();
+        Stage { address: Ipv4Addr::new(a, b ^ 0x80, c, d), ..self.clone() }
+    }
+
     /// The same people on a server of the same topology that has these settings and no other play.
     pub async fn alone(&self, settings: &[Setting<'_>]) -> Stage {
         let server = Server::start(self.server.topology, settings).await;
@@ -80,6 +86,12 @@ impl Stage {
         self.cast.tell(format!("{role:?} has begun"));
     }
 
+    /// Whoever has the store dies and begins again.
+    pub async fn begins_again(&self) {
+        self.kills(self.owner()).await;
+        self.begins(self.owner()).await;
+    }
+
     /// The role that has the store.
     pub fn owner(&self) -> Role {
         if self.is_split() { Role::Session } else { Role::Whole }
@@ -99,6 +111,11 @@ impl Stage {
     /// Whether it said so.
     pub fn is_skipped(&self) -> bool {
         self.skipped.load(Ordering::Relaxed)
+    }
+
+    /// Where nothing but TCP is spoken until somebody says something: at the port for TLS.
+    pub async fn connects_without_tls(&self, name: &str) -> Client {
+        self.client(name, self.server.edges[0].tls).await
     }
 
     /// Somebody who has connected over TCP and said nothing yet.

@@ -190,10 +190,30 @@ impl Client {
         }
     }
 
+    /// Sends bytes a few at a time, each piece a segment of its own.
+    pub async fn sends_in_pieces(&mut self, bytes: &[u8], size: usize) {
+        self.cast.tell(format!("{} → {} bytes, {size} by {size}", self.name, bytes.len()));
+        for piece in bytes.chunks(size) {
+            if self.transport.write(piece).await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// Sends something that only a WebSocket has.
     pub async fn sends_message(&mut self, message: Message) {
         self.cast.tell(format!("{} → {message:?}", self.name));
         let _ = self.transport.write_message(message).await;
+    }
+
+    /// Changes the keys of TLS so often.
+    pub async fn updates_keys(&mut self, count: usize) {
+        self.cast.tell(format!("{} updates its keys {count} times", self.name));
+        for _ in 0..count {
+            if self.transport.update_keys().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// The next element must have all of the pattern.
@@ -320,12 +340,7 @@ impl Client {
 
     /// Closes the stream; the server does so too (RFC 6120 §4.4).
     pub async fn closes(&mut self) {
-        let close: &[u8] = if self.transport.is_websocket() {
-            b"<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>"
-        } else {
-            b"</stream:stream>"
-        };
-        self.sends_bytes(close).await;
+        self.sends_bytes(self.closing()).await;
         loop {
             match self.next(false).await {
                 Heard::Close => break,
@@ -334,6 +349,14 @@ impl Client {
             }
         }
         self.transport.drop_now();
+    }
+
+    fn closing(&self) -> &'static [u8] {
+        if self.transport.is_websocket() {
+            b"<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>"
+        } else {
+            b"</stream:stream>"
+        }
     }
 
     /// Is gone without a word.

@@ -137,6 +137,13 @@ impl Transport {
         Ok(Binding { kind, bytes })
     }
 
+    /// New keys for what is sent (RFC 8446 §4.6.3).
+    pub(super) async fn update_keys(&mut self) -> anyhow::Result<()> {
+        let Transport::Tls(tls) = self else { bail!("only TLS has keys") };
+        tls.get_mut().1.refresh_traffic_keys()?;
+        Ok(tls.flush().await?)
+    }
+
     /// Closes without a word, as a client whose battery is empty.
     pub(super) fn drop_now(&mut self) {
         *self = Transport::Gone;

@@ -178,6 +178,27 @@ impl Server {
         process.stop().await
     }
 
+    /// Memory that a role's process has, in bytes.
+    pub fn memory_bytes(&self, role: Role) -> u64 {
+        let status = self.proc_file(role, "status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        kilobytes.unwrap_or_default() * 1_024
+    }
+
+    /// Time that a role's process has computed, in ticks of 10 ms.
+    pub fn cpu_ticks(&self, role: Role) -> u64 {
+        let stat = self.proc_file(role, "stat");
+        // Behind the name, which may contain anything: utime and stime are the 12th and 13th (proc(5)).
+        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+        fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum()
+    }
+
+    fn proc_file(&self, role: Role, name: &str) -> String {
+        let pid = self.lock().get(&role).and_then(Process::pid).unwrap_or_default();
+        std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default()
+    }
+
     /// Lines of the logs that no log should have: panics.
     pub fn panics(&self) -> Vec<String> {
         let logs = self.topology.roles().iter().map(|role| self.log(*role));

@@ -3,6 +3,9 @@
 //! `cargo test -p throng-tests --test plays -- [PART OF A NAME …] [--jobs N] [--list]`; `THRONG_BIN` names another
 //! binary than that of this build.
 
+mod hostile_logins;
+mod hostile_stanzas;
+mod hostile_xml;
 mod management;
 mod messages;
 mod offline;
@@ -24,5 +27,8 @@ fn main() -> ExitCode {
         rosters::PLAYS,
         presence::PLAYS,
         management::PLAYS,
+        hostile_xml::PLAYS,
+        hostile_logins::PLAYS,
+        hostile_stanzas::PLAYS,
     ])
 }
