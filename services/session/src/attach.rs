@@ -86,6 +86,8 @@ impl Resident {
         stream.open_iqs = attach.open_iq.into_iter().filter_map(|iq| open_iq(&iq, cx)).collect();
         self.refill(cx, &mut stream, attach.mailbox);
         cx.common.by_stream.insert(id, self.at);
+        self.account.sessions.reserve_exact(1);
+        self.streams.reserve_exact(1);
         self.account.sessions.push(session);
         self.streams.push(stream);
         self.watch(cx);

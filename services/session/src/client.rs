@@ -182,6 +182,7 @@ impl Resident {
             && stream.inbound.finish(n)
         {
             cx.common.handled.push((at, id));
+            self.watch(cx);
             self.resume_when_finished(cx, id);
         }
     }

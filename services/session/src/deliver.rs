@@ -138,6 +138,8 @@ impl Resident {
                 self.settle(cx, mail.archive_id);
             }
         }
+        // The next tick gives back the room of what is empty now.
+        self.watch(cx);
     }
 
     /// A row has been delivered for good.

@@ -53,6 +53,9 @@ impl Resident {
         cx.common.by_stream.insert(stream.id, self.at);
         let session = Session::new(stream.id, jid, cx.now_ms);
         let id = stream.id;
+        // Nearly every account has one or two: room for four would be most of what an idle one costs.
+        self.account.sessions.reserve_exact(1);
+        self.streams.reserve_exact(1);
         self.account.sessions.push(session);
         self.streams.push(stream);
         self.tell_state(cx, id);
@@ -167,6 +170,8 @@ impl Resident {
         };
         cx.frame(&resume.link, Frame::Resumed(frame.into()));
         self.give_mailbox(cx, id, acked);
+        // Its edge was not there when what is settled was acknowledged: it gets the cursor instead.
+        self.tell_state(cx, id);
         // XEP-0352 §5.2: a client that is back says again that its user looks elsewhere.
         self.start_csi(cx, id, true);
     }
@@ -244,6 +249,8 @@ impl Resident {
             self.forget_anonymous(cx);
         }
         self.return_mail(cx, stream.outbound.mailbox);
+        // Its edge forgets what it has settled: the next tick saves the cursor.
+        self.saved_ms = 0;
         self.watch(cx);
     }
 

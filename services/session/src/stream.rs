@@ -133,6 +133,21 @@ impl Head {
     }
 }
 
+impl Stream {
+    /// Gives back the room of what has become empty: an idle stream holds none.
+    pub(crate) fn release(&mut self) {
+        release(&mut self.inbound.open);
+        release(&mut self.outbound.mailbox);
+        release(&mut self.open_iqs);
+    }
+}
+
+fn release<T>(queue: &mut VecDeque<T>) {
+    if queue.is_empty() {
+        *queue = VecDeque::new();
+    }
+}
+
 impl Inbound {
     /// A stanza with number `n` has come.
     pub(crate) fn arrive(&mut self, n: u64, stanza: &Stanza, now_ms: u64) -> Arrived {
@@ -229,9 +244,6 @@ impl Inbound {
             self.open.pop_front();
             self.h += 1;
         }
-        if self.open.is_empty() && self.open.capacity() > 64 {
-            self.open = VecDeque::new();
-        }
     }
 }
 
@@ -244,9 +256,6 @@ impl Outbound {
                 self.bytes = self.bytes.saturating_sub(mail.bytes());
                 taken.push(mail);
             }
-        }
-        if self.mailbox.is_empty() && self.mailbox.capacity() > 64 {
-            self.mailbox = VecDeque::new();
         }
         taken
     }

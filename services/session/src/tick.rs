@@ -85,6 +85,7 @@ impl Resident {
         let mut expired = Vec::new();
         let mut unanswered = Vec::new();
         for stream in &mut self.streams {
+            stream.release();
             late.extend(stream.inbound.older_than(oldest_ms).into_iter().map(|n| (stream.id, n)));
             if stream.link.is_none() && stream.deadline_ms > 0 && stream.deadline_ms <= now_ms {
                 stream.deadline_ms = 0;
