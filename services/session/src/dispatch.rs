@@ -171,7 +171,6 @@ impl State {
     }
 
     fn stored(&mut self, owner: &Arc<Owner>, shard: usize, now_ms: u64, rows: &[(usize, u64)], good: bool) {
-        self.common.writing = false;
         for (at, id) in rows {
             if let Some((resident, mut cx)) = self.resident(owner, shard, now_ms, *at) {
                 resident.stored(&mut cx, *id, good);

@@ -42,6 +42,7 @@ pub struct Owner {
     pub(crate) secret: [u8; 32],
     pub(crate) passwords: Arc<Hashes>,
     pub(crate) limits: login::Limits,
+    pub(crate) writer: crate::writer::Writer,
     pub(crate) routes: Routes,
     pub(crate) gathering: Gathering,
     pub(crate) links: Mutex<Vec<Link>>,
@@ -108,6 +109,7 @@ impl Owner {
                 passwords: Arc::clone(&passwords) as _,
             };
             Self {
+                writer: crate::writer::Writer::default(),
                 gathering: Gathering::new(config.edges),
                 routes: Routes::new(owner.clone(), config.clone(), epoch),
                 limits: login::Limits::new(&config),

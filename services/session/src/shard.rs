@@ -50,7 +50,6 @@ pub(crate) struct Common {
     pub(crate) by_stream: HashMap<Origin, usize, RandomState>,
     /// Rows that the next write takes: who waits for each, and what.
     pub(crate) rows: Vec<(usize, Row)>,
-    pub(crate) writing: bool,
     /// Stanzas that are in mailboxes and nowhere else.
     pub(crate) held: Slab<Held>,
     /// Accounts that the next tick looks at.
@@ -211,12 +210,10 @@ impl State {
         }
     }
 
-    /// Writes the rows that have gathered, unless a write is under way: its end takes them.
+    /// Gives the rows that have gathered to the owner's writer.
     fn write(&mut self, owner: &Arc<Owner>, shard: usize) {
-        if !self.common.writing && !self.common.rows.is_empty() {
-            self.common.writing = true;
-            let rows = take(&mut self.common.rows);
-            tokio::spawn(crate::writer::write(Arc::clone(owner), shard, rows));
+        if !self.common.rows.is_empty() {
+            owner.writer.put(owner, shard, self.common.rows.drain(..));
         }
     }
 }
