@@ -3,6 +3,7 @@
 //! `cargo test -p throng-tests --test plays -- [PART OF A NAME …] [--jobs N] [--list]`; `THRONG_BIN` names another
 //! binary than that of this build.
 
+mod blocking;
 mod hostile_logins;
 mod hostile_stanzas;
 mod hostile_xml;
@@ -11,9 +12,13 @@ mod messages;
 mod offline;
 mod presence;
 mod queries;
+mod registration;
 mod rosters;
 mod sasl;
+mod services;
+mod sessions;
 mod streams;
+mod websocket;
 
 use std::process::ExitCode;
 
@@ -27,6 +32,11 @@ fn main() -> ExitCode {
         rosters::PLAYS,
         presence::PLAYS,
         management::PLAYS,
+        sessions::PLAYS,
+        blocking::PLAYS,
+        services::PLAYS,
+        registration::PLAYS,
+        websocket::PLAYS,
         hostile_xml::PLAYS,
         hostile_logins::PLAYS,
         hostile_stanzas::PLAYS,
