@@ -3,22 +3,24 @@
 //! What arrives for an account meanwhile waits in its lane, unless the account has a session already. It lasts until all
 //! edges that are configured have attached, and `gather_ms` at most, which is well below an item's lifetime.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use hashbrown::HashSet;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 /// Whether sessions are still being gathered.
 pub(crate) struct Gathering {
     on: AtomicBool,
-    awaited: AtomicUsize,
+    edges: usize,
+    attached: Mutex<HashSet<String>>,
     all: std::sync::Arc<Notify>,
 }
 
 impl Gathering {
     /// Waits for `edges` edges; for the whole time if that is 0.
     pub(crate) fn new(edges: usize) -> Self {
-        let awaited = if edges == 0 { usize::MAX } else { edges };
-        Self { on: AtomicBool::new(true), awaited: AtomicUsize::new(awaited), all: std::sync::Arc::default() }
+        Self { on: AtomicBool::new(true), edges, attached: Mutex::default(), all: std::sync::Arc::default() }
     }
 
     pub(crate) fn is_on(&self) -> bool {
@@ -29,10 +31,14 @@ impl Gathering {
         self.on.store(false, Ordering::Release);
     }
 
-    /// An edge has attached all it has.
-    pub(crate) fn attached(&self) {
-        let before = self.awaited.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1));
-        if before == Ok(1) {
+    /// An edge has attached all it has, perhaps for the second time.
+    pub(crate) fn attached(&self, member: &str) {
+        if self.edges == 0 || !self.is_on() {
+            return;
+        }
+        let mut attached = self.attached.lock();
+        attached.insert(member.to_owned());
+        if attached.len() >= self.edges {
             self.all.notify_one();
         }
     }

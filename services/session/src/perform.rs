@@ -69,6 +69,9 @@ impl Resident {
     }
 
     fn perform(&mut self, cx: &mut Cx<'_>, entry: Entry) {
+        if let Wait::Stored(id) = entry.wait {
+            self.archive.performed = self.archive.performed.max(id);
+        }
         for effect in entry.effects {
             match effect {
                 Effect::Output(output) => self.output(cx, output),

@@ -61,6 +61,8 @@ pub(crate) struct Archive {
     pub(crate) last_id: u64,
     /// All rows up to here are durable.
     pub(crate) stored: u64,
+    /// The last row whose turn has come: what becomes of later ones is not decided.
+    pub(crate) performed: u64,
     /// Rows that wait for a client, given to a session and not settled, ascending.
     pub(crate) unsettled: VecDeque<u64>,
     /// Those of them that are spooled: deleted when settled.
@@ -127,6 +129,7 @@ impl Archive {
         Self {
             last_id,
             stored: last_id,
+            performed: last_id,
             above: cursor.above,
             lowest: cursor.lowest,
             backlog,
@@ -229,7 +232,7 @@ impl Archive {
 
     /// Nothing waits but what was given.
     fn advance(&mut self) {
-        self.lowest = self.unsettled.front().copied().unwrap_or(self.last_id + 1);
+        self.lowest = self.unsettled.front().copied().unwrap_or(self.performed + 1);
         let lowest = self.lowest;
         self.above.retain(|above| *above > lowest);
     }
@@ -253,7 +256,7 @@ mod tests {
 
     #[test]
     fn the_cursor_is_the_lowest_unsettled_row() {
-        let mut archive = Archive { last_id: 30, ..Archive::default() };
+        let mut archive = Archive { last_id: 40, performed: 30, ..Archive::default() };
         archive.given(10, false);
         archive.given(20, false);
         archive.given(30, true);

@@ -101,8 +101,10 @@ impl Reader {
     fn batch(&self, frames: impl Iterator<Item = wire::EdgeFrame>) {
         let mut used = shared::Credit::default();
         let mut works = Vec::new();
+        let mut last = false;
         for frame in frames {
             let Some(kind) = frame.kind else { continue };
+            last |= matches!(&kind, Kind::Attach(attach) if attach.last);
             if let Kind::Item(item) = &kind {
                 used.items += 1;
                 used.bytes += item.stanza.as_ref().map_or(0, |stanza| stanza.payload.len() as u64);
@@ -110,6 +112,10 @@ impl Reader {
             works.extend(self.work(kind));
         }
         self.owner.post_all(works.into_iter());
+        if last {
+            // All its sessions are with their accounts, or on their way there.
+            self.owner.gathering.attached(self.link.member());
+        }
         if used.items > 0 {
             // What may pile up behind this is bounded for each session and each account.
             self.link.send_one(Frame::Credit(used));
@@ -160,18 +166,10 @@ impl Reader {
     }
 
     fn attach(&self, attach: Box<wire::Attach>) -> Option<(usize, Work)> {
-        let last = attach.last;
-        let work = if attach.stream.is_empty() {
-            None
-        } else {
-            self.stream(&attach.stream.clone(), FromEdge::Attach(attach))
-        };
-        if last {
-            // All it has is on its way; what is behind it is behind that.
-            let owner = Arc::clone(&self.owner);
-            tokio::spawn(async move { owner.gathering.attached() });
+        if attach.stream.is_empty() {
+            return None;
         }
-        work
+        self.stream(&attach.stream.clone(), FromEdge::Attach(attach))
     }
 
     fn resume(&self, resume: wire::Resume) -> Option<(usize, Work)> {

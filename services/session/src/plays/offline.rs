@@ -299,3 +299,31 @@ async fn a_session_of_negative_priority_takes_nothing_that_waits() {
     juliet.says("<presence><priority>1</priority></presence>");
     juliet.hears("message chat romeo: 1").await;
 }
+
+#[tokio::test]
+async fn a_cursor_never_passes_what_is_being_stored() {
+    let stage = Stage::new().await;
+    let mut house = stage.open().await;
+    let edge = Edge::open("edge", house.wire()).await;
+    let (romeo, juliet) = (edge.enters("romeo").await, edge.enters("juliet").await);
+    romeo.says(&chat("juliet", "1"));
+    juliet.hears("1").await;
+    stage.switch.delay(Duration::from_millis(300));
+    romeo.says(&chat("juliet", "2"));
+    romeo.says(&chat("juliet", "3"));
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    juliet.acks();
+    juliet.says("<presence><status>told</status></presence>");
+    juliet.until("a cursor", |desk| (desk.cursor > 0).then_some(())).await;
+    let before = juliet.desk();
+    romeo.finished(4).await;
+    house.dies();
+    edge.breaks();
+    // The owner has stored 2 and 3, and died before it could give them.
+    juliet.with(|desk| *desk = before);
+    stage.switch.delay(Duration::ZERO);
+    stage.reopen(&mut house).await;
+    edge.connects(house.wire()).await;
+
+    assert_eq!(juliet.hears_all("message", 2).await, ["2", "3"]);
+}
