@@ -102,6 +102,12 @@ impl Relay {
 
     /// An owner says what it owns: everybody sends again what was on its way there.
     pub(crate) fn owned(&mut self, link: LinkId, table: &wire::Table) {
+        // Whoever had these slots before may be gone unnoticed, with what was passed on to it.
+        for ((from, slot), run) in &self.runs {
+            if table.owned.iter().any(|owned| (owned.first..=owned.last).contains(slot)) {
+                self.dropped.insert((*from, *slot), *run);
+            }
+        }
         self.table.owned(link, table);
         for (id, other) in &self.links {
             if *id != link {
@@ -291,6 +297,21 @@ mod tests {
         let (next_verona, mut to_verona) = link(&mut relay);
         owns(&mut relay, next_verona, 0, 9);
         relay.item(romeo, &item(2, 1, &[3]));
+        relay.item(romeo, &item(3, 2, &[3]));
+        assert!(matches!(&next(&mut to_verona).await[..], [Kind::Item(item)] if item.to[0].run == 2));
+    }
+
+    #[tokio::test]
+    async fn an_owner_that_comes_back_before_it_is_missed_gets_nothing_of_a_broken_run() {
+        let mut relay = Relay::new(10);
+        let (romeo, _to_romeo) = link(&mut relay);
+        let (verona, _to_verona) = link(&mut relay);
+        owns(&mut relay, verona, 0, 9);
+        relay.item(romeo, &item(1, 1, &[3]));
+        let (next_verona, mut to_verona) = link(&mut relay);
+        owns(&mut relay, next_verona, 0, 9);
+        relay.item(romeo, &item(2, 1, &[3]));
+        relay.lost(verona);
         relay.item(romeo, &item(3, 2, &[3]));
         assert!(matches!(&next(&mut to_verona).await[..], [Kind::Item(item)] if item.to[0].run == 2));
     }
