@@ -118,7 +118,15 @@ impl Resident {
             cx.refuse_resume(&before, None);
         }
         self.watch(cx);
+        self.keep_all(cx, id);
         self.resume_when_finished(cx, id);
+    }
+
+    /// No edge will say any more what it has: the owner does, who keeps it all until somebody resumes.
+    fn keep_all(&mut self, cx: &mut Cx<'_>, id: Origin) {
+        if let Some(n) = self.stream(id).filter(|stream| stream.managed).map(|stream| stream.outbound.n) {
+            self.kept(cx, id, n);
+        }
     }
 
     /// A stanza was finished: perhaps the last one that a resumption has waited for.
@@ -203,6 +211,7 @@ impl Resident {
         if stream.resume && matches!(why, Why::Lost | Why::Drained) {
             stream.hibernate(cx.now_ms);
             self.watch(cx);
+            self.keep_all(cx, id);
         } else {
             self.end_session(cx, id);
         }

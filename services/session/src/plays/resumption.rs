@@ -239,3 +239,20 @@ async fn without_stream_management_a_session_ends_with_its_edge() {
     house.skips(1_000).await;
     romeo.hears("presence unavailable juliet").await;
 }
+
+#[tokio::test]
+async fn what_a_client_was_sending_itself_does_not_keep_it_from_resuming() {
+    let stage = Stage::new().await;
+    let house = stage.open().await;
+    let edge = Edge::open("edge", house.wire()).await;
+    let far = Edge::open("far", house.wire()).await;
+    let juliet = edge.enters("juliet").await;
+    edge.keeps_quiet(true);
+    juliet.says("<message to='juliet@verona.example/home' type='headline'><body>note</body></message>");
+    juliet.hears("note").await;
+    juliet.vanishes();
+
+    let juliet = far.resumes("juliet@verona.example", &juliet.previd(), 1).await.unwrap();
+    juliet.hears("note").await;
+    assert_eq!(juliet.h(), 2);
+}
