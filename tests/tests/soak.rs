@@ -61,6 +61,8 @@ struct Ledger {
     /// From the partner, in the order of arrival.
     arrived: Vec<u32>,
     resumptions: u32,
+    /// The longest time without a stream.
+    away: Duration,
     /// Its stream could not be resumed; it gave up.
     lost: bool,
 }
@@ -110,16 +112,21 @@ async fn soak(stanzas: usize) -> Vec<String> {
     let faults = make_faults(&stage, &common).await;
     let ledgers: Vec<Ledger> = talkers.join_all().await;
     let problems = check(&ledgers);
+    if !problems.is_empty() && std::env::var_os("KEEP").is_some() {
+        println!("logs are in {}", server.folder().display());
+        sleep(Duration::from_secs(10)).await;
+    }
     let sum = |count: fn(&Ledger) -> usize| ledgers.iter().map(count).sum::<usize>();
     println!(
         "{} sent, {} acknowledged, {} arrived, {} refused with an unknown outcome; {faults} faults, {} resumptions, \
-         {} streams lost; {:.0?}",
+         {} streams lost; the longest absence {:.1?}; {:.0?}",
         sum(|ledger| ledger.sent as usize),
         sum(|ledger| ledger.acknowledged.len()),
         sum(|ledger| ledger.arrived.len()),
         sum(|ledger| ledger.refused.len()),
         sum(|ledger| ledger.resumptions as usize),
         sum(|ledger| usize::from(ledger.lost)),
+        ledgers.iter().map(|ledger| ledger.away).max().unwrap_or_default(),
         begun.elapsed(),
     );
     problems.into_iter().chain(server.panics()).collect()
@@ -266,6 +273,7 @@ impl Talker {
             match AssertUnwindSafe(self.attempt(saved.clone())).catch_unwind().await {
                 Ok(Some(client)) => {
                     self.client = client;
+                    self.ledger.away = self.ledger.away.max(begun.elapsed());
                     return;
                 }
                 Ok(None) | Err(_) => sleep(Duration::from_millis(100)).await,

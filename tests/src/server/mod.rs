@@ -8,7 +8,7 @@ mod process;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -212,10 +212,9 @@ impl Server {
         std::fs::read_to_string(self.log(role)).unwrap_or_default()
     }
 
-    /// Keeps data and logs when the server is dropped, and says where.
-    pub fn keep(&mut self) -> PathBuf {
-        self.folder.disable_cleanup(true);
-        self.folder.path().to_path_buf()
+    /// Data, configuration and logs, which go when the server is dropped.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     fn file(&self, role: Role) -> PathBuf {
