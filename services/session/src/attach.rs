@@ -85,6 +85,9 @@ impl Resident {
             Outbound { n: attach.out_n, kept: attach.out_n, acked: attach.acked, ..Outbound::default() };
         stream.open_iqs = attach.open_iq.into_iter().filter_map(|iq| open_iq(&iq, cx)).collect();
         self.refill(cx, &mut stream, attach.mailbox);
+        for uid in attach.recent {
+            self.knows(cx, Some(uid));
+        }
         cx.common.by_stream.insert(id, self.at);
         self.account.sessions.reserve_exact(1);
         self.streams.reserve_exact(1);
@@ -104,16 +107,19 @@ impl Resident {
         true
     }
 
+    /// What the owner before this one had received and no archive has.
+    fn knows(&mut self, cx: &Cx<'_>, uid: Option<proto::delivery::Uid>) -> Option<Uid> {
+        let uid = uid?;
+        let uid = Uid { origin: carry::origin(&uid.origin).ok()?, n: uid.n, k: uid.k };
+        self.marks.get_or_insert_with(|| Marks::new(cx.now_ms)).add(uid);
+        Some(uid)
+    }
+
     /// The mailbox as the edge has it: what of it is held is known by its uid should it come again.
     fn refill(&mut self, cx: &Cx<'_>, stream: &mut Stream, mailbox: Vec<wire::Deliver>) {
         for mail in mailbox {
             let Some(stanza) = mail.stanza.and_then(|stanza| carry::unpack(stanza).ok()) else { continue };
-            let uid = mail
-                .uid
-                .and_then(|uid| Some(Uid { origin: carry::origin(&uid.origin).ok()?, n: uid.n, k: uid.k }));
-            if let Some(uid) = uid {
-                self.marks.get_or_insert_with(|| Marks::new(cx.now_ms)).add(uid);
-            }
+            let uid = self.knows(cx, mail.uid);
             let give = Give { archive_id: mail.archive_id, settles: mail.settles, held: 0, uid };
             if give.settles {
                 self.archive.given(give.archive_id, false);

@@ -18,6 +18,9 @@ use xmpp::{
 const OPEN_IQS_MAX: usize = 64;
 /// Archive ids that a stream may have settled since its cursor moved; older ones are forgotten first and repeat at worst.
 const SETTLED_MAX: usize = 1024;
+/// Stanzas in no archive that a client acknowledged of late; older ones are forgotten first. One whose sender was not told
+/// in time that it is finished is sent again to the next owner, which knows it only from here.
+const RECENT_MAX: usize = 64;
 /// How long the answer to an IQ is waited for.
 const OPEN_IQ_MS: u64 = 300_000;
 
@@ -39,6 +42,7 @@ pub(crate) struct Record {
     position: u64,
     above: Vec<Above>,
     settled: VecDeque<u64>,
+    recent: VecDeque<Uid>,
     open_iqs: Vec<OpenIq>,
     /// The last number that the owner was told is kept.
     kept: u64,
@@ -76,6 +80,7 @@ impl Record {
             position: 0,
             above: Vec::new(),
             settled: VecDeque::new(),
+            recent: VecDeque::new(),
             open_iqs: Vec::new(),
             kept: 0,
             said: Vec::new(),
@@ -180,14 +185,20 @@ impl Record {
     /// The client has everything up to `n`.
     pub(crate) fn acked(&mut self, n: u64) {
         while self.mailbox.front().is_some_and(|deliver| deliver.out_n <= n) {
-            if let Some(deliver) = self.mailbox.pop_front()
-                && deliver.settles
-                && deliver.archive_id >= self.cursor
-            {
+            let Some(deliver) = self.mailbox.pop_front() else { break };
+            if deliver.settles && deliver.archive_id >= self.cursor {
                 if self.settled.len() == SETTLED_MAX {
                     self.settled.pop_front();
                 }
                 self.settled.push_back(deliver.archive_id);
+            }
+            if deliver.archive_id == 0
+                && let Some(uid) = deliver.uid
+            {
+                if self.recent.len() == RECENT_MAX {
+                    self.recent.pop_front();
+                }
+                self.recent.push_back(Uid { origin: Bytes::copy_from_slice(&uid.origin), ..uid });
             }
         }
         if self.mailbox.is_empty() {
@@ -237,6 +248,7 @@ impl Record {
             above: self.above.clone(),
             open_iq: self.open_iqs.clone(),
             settled: self.settled.iter().copied().collect(),
+            recent: self.recent.iter().cloned().collect(),
             mailbox: self.mailbox.iter().cloned().collect(),
             out_n: counts.given,
             acked: counts.acked,

@@ -86,6 +86,7 @@ impl Desk {
                 address: String::new(),
                 lost: self.lost,
                 last: false,
+                recent: Vec::new(),
             }
             .into(),
         )));
