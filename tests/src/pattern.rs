@@ -50,14 +50,12 @@ pub fn mismatch(pattern: &Element, element: &Element) -> Option<String> {
 fn missing_child(pattern: &Element, element: &Element) -> Option<String> {
     let mut left: Vec<&Element> = element.children().collect();
     for wanted in pattern.children() {
-        match left.iter().position(|child| mismatch(wanted, child).is_none()) {
-            Some(at) => drop(left.remove(at)),
-            None => {
-                let near = left.iter().find(|child| child.name() == wanted.name());
-                let why = near.and_then(|child| mismatch(wanted, child)).unwrap_or_else(|| "none".into());
-                return Some(format!("{}: child <{}/>: {why}", pattern.name(), wanted.name()));
-            }
-        }
+        let Some(at) = left.iter().position(|child| mismatch(wanted, child).is_none()) else {
+            let near = left.iter().find(|child| child.name() == wanted.name());
+            let why = near.and_then(|child| mismatch(wanted, child)).unwrap_or_else(|| "none".into());
+            return Some(format!("{}: child <{}/>: {why}", pattern.name(), wanted.name()));
+        };
+        left.remove(at);
     }
     None
 }

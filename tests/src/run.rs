@@ -65,7 +65,9 @@ pub fn main(plays: &[&[Play]]) -> ExitCode {
         .flat_map(|topology| plays.iter().copied().flatten().map(move |play| (topology, *play)));
     let chosen: Vec<(Topology, Play)> = all.filter(|(topology, play)| asked.has(*topology, play)).collect();
     if asked.list {
-        chosen.iter().for_each(|(topology, play)| println!("{}: test", label(*topology, play)));
+        for (topology, play) in &chosen {
+            println!("{}: test", label(*topology, play));
+        }
         return ExitCode::SUCCESS;
     }
     if let Err(error) = build() {
@@ -116,7 +118,9 @@ async fn perform(chosen: Vec<(Topology, Play)>, jobs: usize) -> ExitCode {
     while running.join_next().await.is_some() {}
     let [passed, skipped, failed] = *told.lock().unwrap_or_else(PoisonError::into_inner);
     let panics: Vec<String> = servers.values().flat_map(|server| server.panics()).collect();
-    panics.iter().for_each(|line| println!("the server panicked: {line}"));
+    for line in &panics {
+        println!("the server panicked: {line}");
+    }
     println!("\n{passed} passed, {failed} failed, {skipped} skipped in {:.1?}", begun.elapsed());
     if failed == 0 && panics.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

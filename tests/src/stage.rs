@@ -48,6 +48,7 @@ impl Stage {
     }
 
     /// The same stage for whoever comes from another address.
+    #[must_use]
     pub fn from_elsewhere(&self) -> Stage {
         let [a, b, c, d] = self.address.octets();
         Stage { address: Ipv4Addr::new(a, b ^ 0x80, c, d), ..self.clone() }

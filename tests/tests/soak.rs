@@ -25,7 +25,7 @@ const PAIRS: usize = 10;
 /// Stanzas that a client has sent and not heard to be acknowledged.
 const OPEN_MAX: usize = 50;
 /// A client that has not come back by then never does.
-const AWAY_MAX: Duration = Duration::from_secs(120);
+const AWAY_MAX: Duration = Duration::from_mins(2);
 /// Without a stanza for so long nothing more is to come.
 const QUIET: Duration = Duration::from_secs(20);
 
@@ -136,14 +136,15 @@ async fn soak(stanzas: usize) -> Vec<String> {
 async fn make_faults(stage: &Stage, common: &Common) -> usize {
     let mut count = 0;
     let chosen = std::env::var("FAULTS").unwrap_or_else(|_| "01234567".into());
-    let chosen: Vec<_> = chosen.bytes().filter_map(|digit| FAULTS.get(usize::from(digit.wrapping_sub(b'0')))).collect();
+    let chosen: Vec<_> =
+        chosen.bytes().filter_map(|digit| FAULTS.get(usize::from(digit.wrapping_sub(b'0')))).collect();
     while common.busy.load(Ordering::Relaxed) > 0 {
         sleep(Duration::from_millis(1_500)).await;
         let (role, dies) = *chosen[count % chosen.len()];
         if dies {
-            stage.kills(role).await
+            stage.kills(role).await;
         } else {
-            stage.stops(role).await
+            stage.stops(role).await;
         }
         // Long enough to be noticed, shorter than anybody's patience.
         sleep(Duration::from_millis(300)).await;

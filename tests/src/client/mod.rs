@@ -237,15 +237,12 @@ impl Client {
             let heard = self.next(false).await;
             let Heard::Element(element) = heard else { self.fail(&heard, &format!("{patterns:?}")) };
             let fits = |at: &usize| found[*at].is_none() && mismatch(&wanted[*at], &element).is_none();
-            match (0..wanted.len()).find(fits) {
-                Some(at) => found[at] = Some(element),
-                None => {
-                    let open: Vec<&str> =
-                        (0..wanted.len()).filter(|at| found[*at].is_none()).map(|at| patterns[at]).collect();
-                    self.cast.tell(format!("{} expected one of {open:#?}", self.name));
-                    panic!("{}: this is none of what was expected", self.name);
-                }
-            }
+            let Some(at) = (0..wanted.len()).find(fits) else {
+                let open = (0..wanted.len()).filter(|at| found[*at].is_none()).map(|at| patterns[at]);
+                self.cast.tell(format!("{} expected one of {:#?}", self.name, open.collect::<Vec<_>>()));
+                panic!("{}: this is none of what was expected", self.name);
+            };
+            found[at] = Some(element);
         }
         found.into_iter().flatten().collect()
     }

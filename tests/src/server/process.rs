@@ -17,7 +17,7 @@ use tokio::time::{sleep, timeout};
 const BINARY: &str = "THRONG_BIN";
 
 /// For a process to serve, or to end; generous, for machines that do much else.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Ended when dropped.

@@ -15,7 +15,11 @@ pub(crate) const PLAYS: &[Play] = plays![
 ];
 
 async fn blocks(client: &mut Client, jid: &str) {
-    client.sends(&format!("<iq type='set' id='block'><block xmlns='urn:xmpp:blocking'><item jid='{jid}'/></block></iq>")).await;
+    client
+        .sends(&format!(
+            "<iq type='set' id='block'><block xmlns='urn:xmpp:blocking'><item jid='{jid}'/></block></iq>"
+        ))
+        .await;
     client.receives_at_last("<iq type='result' id='block'/>").await;
 }
 
@@ -30,8 +34,17 @@ async fn the_list_is_changed_and_pushed(stage: Stage) {
     let push = "<iq type='set' id='*'><block xmlns='urn:xmpp:blocking'><item jid='{tybalt}'/><item jid='{paris/x}'/></block></iq>";
     balcony.receives(push).await;
     garden.receives_at_last("<iq type='result' id='b'/>").await;
-    balcony.sends("<iq type='set' id='u'><unblock xmlns='urn:xmpp:blocking'><item jid='{tybalt}'/></unblock></iq>").await;
-    balcony.receives_all(&["<iq type='result' id='u'/>", "<iq type='set'><unblock xmlns='urn:xmpp:blocking'><item jid='{tybalt}'/></unblock></iq>"]).await;
+    balcony
+        .sends(
+            "<iq type='set' id='u'><unblock xmlns='urn:xmpp:blocking'><item jid='{tybalt}'/></unblock></iq>",
+        )
+        .await;
+    balcony
+        .receives_all(&[
+            "<iq type='result' id='u'/>",
+            "<iq type='set'><unblock xmlns='urn:xmpp:blocking'><item jid='{tybalt}'/></unblock></iq>",
+        ])
+        .await;
     balcony.sends(LIST).await;
     let list = balcony.receives("<iq type='result' id='l'><blocklist xmlns='urn:xmpp:blocking'><item jid='{paris/x}'/></blocklist></iq>").await;
     assert_eq!(list.children().flat_map(xmpp::xml::Element::children).count(), 1);
@@ -46,7 +59,9 @@ async fn who_is_blocked_does_not_get_through(stage: Stage) {
         tybalt
             .receives(&format!("<message type='error' id='m' from='{to}'><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"))
             .await;
-        tybalt.sends(&format!("<iq to='{to}' type='get' id='q'><query xmlns='jabber:iq:version'/></iq>")).await;
+        tybalt
+            .sends(&format!("<iq to='{to}' type='get' id='q'><query xmlns='jabber:iq:version'/></iq>"))
+            .await;
         tybalt
             .receives(&format!("<iq type='error' id='q' from='{to}'><error type='cancel'><service-unavailable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"))
             .await;
@@ -85,7 +100,11 @@ async fn presence_goes_on_block_and_comes_back_on_unblock(stage: Stage) {
     romeo.settles().await;
     romeo.forgets().await;
     juliet.receives_nothing().await;
-    juliet.sends("<iq type='set' id='u'><unblock xmlns='urn:xmpp:blocking'><item jid='{romeo}'/></unblock></iq>").await;
+    juliet
+        .sends(
+            "<iq type='set' id='u'><unblock xmlns='urn:xmpp:blocking'><item jid='{romeo}'/></unblock></iq>",
+        )
+        .await;
     romeo.receives("<presence from='{juliet/balcony}' type='-'/>").await;
     juliet.receives_at_last("<presence from='{romeo/orchard}'><status>unseen</status></presence>").await;
 }

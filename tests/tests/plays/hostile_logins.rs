@@ -44,7 +44,9 @@ async fn case_11_plain_text_sent_ahead_of_tls(stage: Stage) {
     ] {
         let mut mallory = stage.connects("mallory").await;
         mallory.opens().await;
-        mallory.sends_bytes(format!("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>{ahead}").as_bytes()).await;
+        mallory
+            .sends_bytes(format!("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>{ahead}").as_bytes())
+            .await;
         mallory.is_refused_with("policy-violation").await;
     }
 }
@@ -92,16 +94,24 @@ async fn case_18_an_identity_that_is_not_ones_own(stage: Stage) {
     stage.has_account("romeo").await;
     stage.has_account("mallory").await;
     for way in [Way::Tcp, Way::WebSocket] {
-        for authzid in [stage.cast.bare("romeo"), stage.cast.node("romeo"), "localhost".into(), "admin@localhost".into()] {
+        for authzid in
+            [stage.cast.bare("romeo"), stage.cast.node("romeo"), "localhost".into(), "admin@localhost".into()]
+        {
             for mechanism in [Mechanism::Plain, SCRAM] {
                 let mut mallory = stage.connects_over("mallory", way, 0).await;
                 mallory.opens().await;
                 let password = b"mallory".to_vec().into();
-                let login =
-                    Login { username: stage.cast.node("mallory"), password, authzid: Some(authzid.clone()), binding: None };
+                let login = Login {
+                    username: stage.cast.node("mallory"),
+                    password,
+                    authzid: Some(authzid.clone()),
+                    binding: None,
+                };
                 let outcome = mallory.exchanges(mechanism, login).await;
                 assert!(outcome.child("invalid-authzid", SASL).is_some(), "{authzid}: {outcome:?}");
-                mallory.sends("<iq type='set' id='1'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>").await;
+                mallory
+                    .sends("<iq type='set' id='1'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>")
+                    .await;
                 mallory.is_refused_with("not-authorized").await;
             }
         }
@@ -134,7 +144,12 @@ async fn case_21_a_proof_takes_as_long_wherever_it_is_wrong(stage: Stage) {
     for _ in 0..40 {
         for (at, times) in [0, 31].into_iter().zip(&mut times) {
             let first = format!("n,,n={},r=abcdefgh", stage.cast.node("juliet"));
-            mallory.sends(&format!("<auth xmlns='{SASL}' mechanism='SCRAM-SHA-256'>{}</auth>", STANDARD.encode(first))).await;
+            mallory
+                .sends(&format!(
+                    "<auth xmlns='{SASL}' mechanism='SCRAM-SHA-256'>{}</auth>",
+                    STANDARD.encode(first)
+                ))
+                .await;
             let challenge = mallory.receives(&format!("<challenge xmlns='{SASL}'/>")).await;
             let nonce = decoded(&challenge).split(',').next().unwrap_or_default().to_owned();
             let mut proof = [0_u8; 32];
@@ -158,7 +173,9 @@ fn decoded(challenge: &Element) -> String {
 /// Salt and rounds that a name is told.
 async fn challenged(mallory: &mut Client, node: &str) -> String {
     let first = format!("n,,n={node},r=abcdefgh");
-    mallory.sends(&format!("<auth xmlns='{SASL}' mechanism='SCRAM-SHA-256'>{}</auth>", STANDARD.encode(first))).await;
+    mallory
+        .sends(&format!("<auth xmlns='{SASL}' mechanism='SCRAM-SHA-256'>{}</auth>", STANDARD.encode(first)))
+        .await;
     let challenge = mallory.receives(&format!("<challenge xmlns='{SASL}'/>")).await;
     mallory.sends(&format!("<abort xmlns='{SASL}'/>")).await;
     mallory.receives(&format!("<failure xmlns='{SASL}'><aborted/></failure>")).await;
@@ -171,7 +188,8 @@ async fn case_23_accounts_that_are_not_there_look_like_those_that_are(stage: Sta
     stage.has_account("juliet").await;
     let mut mallory = stage.connects("mallory").await;
     mallory.opens().await;
-    let (juliet, nobody, noone) = (stage.cast.node("juliet"), stage.cast.node("nobody"), stage.cast.node("noone"));
+    let (juliet, nobody, noone) =
+        (stage.cast.node("juliet"), stage.cast.node("nobody"), stage.cast.node("noone"));
     let real = challenged(&mut mallory, &juliet).await;
     let missing = challenged(&mut mallory, &nobody).await;
     assert_eq!(real.len(), missing.len(), "{real} and {missing}");
@@ -225,7 +243,9 @@ async fn case_27_a_resource_that_is_taken_again_and_again(stage: Stage) {
     for n in 0..10 {
         let mut next = stage.online("juliet/balcony").await;
         juliet.is_refused_with("conflict").await;
-        romeo.sends(&format!("<message to='{{juliet/balcony}}' type='chat'><body>{n}</body></message>")).await;
+        romeo
+            .sends(&format!("<message to='{{juliet/balcony}}' type='chat'><body>{n}</body></message>"))
+            .await;
         next.receives(&format!("<message><body>{n}</body></message>")).await;
         juliet = next;
     }

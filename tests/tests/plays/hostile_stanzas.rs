@@ -17,7 +17,12 @@ pub(crate) const PLAYS: &[Play] = plays![
 async fn case_15_addresses_that_look_alike_or_are_too_long(stage: Stage) {
     stage.has_account("juliet").await;
     let node = stage.cast.node("juliet");
-    let wide: String = node.chars().map(|letter| char::from_u32(letter as u32 + 0xFEE0).filter(|_| letter.is_ascii_alphabetic()).unwrap_or(letter)).collect();
+    let wide: String = node
+        .chars()
+        .map(|letter| {
+            char::from_u32(letter as u32 + 0xFEE0).filter(|_| letter.is_ascii_alphabetic()).unwrap_or(letter)
+        })
+        .collect();
     let mut mallory = stage.connects("mallory").await;
     mallory.opens().await;
     for look_alike in [node.to_uppercase(), wide, format!("{node}\u{ad}")] {
@@ -39,7 +44,12 @@ async fn case_15_addresses_that_look_alike_or_are_too_long(stage: Stage) {
     juliet.sends(&format!("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>{long}</resource></bind></iq>")).await;
     juliet.receives("<iq type='error' id='b'><error><bad-request xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>").await;
     juliet.binds(&fits).await;
-    for to in [format!("{long}@localhost"), format!("localhost/{long}"), "a".repeat(1_024), format!("{}@{}/{long}", long, long)] {
+    for to in [
+        format!("{long}@localhost"),
+        format!("localhost/{long}"),
+        "a".repeat(1_024),
+        format!("{long}@{long}/{long}"),
+    ] {
         juliet.sends(&format!("<message to='{to}'><body>x</body></message>")).await;
         juliet.receives("<message type='error'><error type='modify'><jid-malformed xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>").await;
     }
@@ -51,7 +61,9 @@ async fn case_35_forged_carbons(stage: Stage) {
     juliet.receives("<iq type='result' id='c'/>").await;
     for way in [Way::Tcp, Way::WebSocket] {
         let mut mallory = stage.bound_over("mallory/cellar", way, 0).await;
-        for (direction, to) in [("sent", "{juliet/balcony}"), ("received", "{juliet}"), ("received", "{juliet/balcony}")] {
+        for (direction, to) in
+            [("sent", "{juliet/balcony}"), ("received", "{juliet}"), ("received", "{juliet/balcony}")]
+        {
             mallory
                 .sends(&format!(
                     "<message to='{to}' type='chat'><body>outside</body><{direction} xmlns='urn:xmpp:carbons:2'>\
@@ -59,7 +71,8 @@ async fn case_35_forged_carbons(stage: Stage) {
                      type='chat'><body>I hate you</body></message></forwarded></{direction}></message>"
                 ))
                 .await;
-            let message = juliet.receives("<message from='{mallory/cellar}'><body>outside</body></message>").await;
+            let message =
+                juliet.receives("<message from='{mallory/cellar}'><body>outside</body></message>").await;
             assert!(message.child(direction, "urn:xmpp:carbons:2").is_none(), "XEP-0280 §11: {message:?}");
         }
     }
@@ -80,7 +93,9 @@ async fn case_36_forged_roster_pushes(stage: Stage) {
         mallory.receives("<iq type='error' id='p' from='{juliet}'/>").await;
         for from in ["{juliet}", "{juliet/balcony}", "{domain}"] {
             let mut mallory = stage.bound_over("mallory/attic", way, 0).await;
-            mallory.sends(&format!("<iq from='{from}' to='{{juliet/balcony}}' type='set' id='p'>{push}</iq>")).await;
+            mallory
+                .sends(&format!("<iq from='{from}' to='{{juliet/balcony}}' type='set' id='p'>{push}</iq>"))
+                .await;
             mallory.is_refused_with("invalid-from").await;
         }
         mallory.closes().await;
@@ -98,7 +113,9 @@ async fn case_43_a_client_that_does_not_read(stage: Stage) {
     let before = stage.server().memory_bytes(role);
     let body = "x".repeat(20_000);
     for _ in 0..1_000 {
-        juliet.sends(&format!("<message to='{{mallory/cellar}}' type='headline'><body>{body}</body></message>")).await;
+        juliet
+            .sends(&format!("<message to='{{mallory/cellar}}' type='headline'><body>{body}</body></message>"))
+            .await;
     }
     juliet.settles().await;
     nurse.receives_nothing().await;
@@ -135,7 +152,16 @@ async fn case_45_errors_and_answers_that_answer_themselves(stage: Stage) {
     let mut juliet = stage.online("juliet/balcony").await;
     befriend(&mut romeo, &mut juliet).await;
     let error = "<error type='cancel'><item-not-found xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>";
-    for to in ["{romeo/gone}", "{romeo}", "{nobody}", "{nobody/gone}", "{domain}", "{domain}/gone", "{juliet}", "a@elsewhere.example"] {
+    for to in [
+        "{romeo/gone}",
+        "{romeo}",
+        "{nobody}",
+        "{nobody/gone}",
+        "{domain}",
+        "{domain}/gone",
+        "{juliet}",
+        "a@elsewhere.example",
+    ] {
         for (kind, ty) in [("message", "error"), ("presence", "error"), ("iq", "error"), ("iq", "result")] {
             let inside = if ty == "error" { error } else { "" };
             juliet.sends(&format!("<{kind} to='{to}' type='{ty}' id='e'>{inside}</{kind}>")).await;

@@ -67,9 +67,11 @@ async fn everything_restricted(stage: &Stage, way: Way) {
 }
 
 async fn case_03_many_small_things_before_login(stage: Stage) {
-    let auth = |inside: &str| format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{inside}</auth>");
-    let attributes: String = (0..100).map(|n| format!(" a{n}=''")).collect();
-    let namespaces: String = (0..100).map(|n| format!(" xmlns:a{n}='b'")).collect();
+    let auth = |inside: &str| {
+        format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{inside}</auth>")
+    };
+    let attributes = (0..100).fold(String::new(), |all, n| all + &format!(" a{n}=''"));
+    let namespaces = (0..100).fold(String::new(), |all, n| all + &format!(" xmlns:a{n}='b'"));
     for way in BOTH {
         is_refused(&stage, way, auth(&"<a/>".repeat(100)).as_bytes(), "policy-violation").await;
         is_refused(&stage, way, auth(&format!("<a{attributes}/>")).as_bytes(), "policy-violation").await;
@@ -82,7 +84,11 @@ async fn case_03_many_small_things_before_login(stage: Stage) {
     for _ in 0..100 {
         mallory.sends_bytes(b"<iq type='get' id='1'><query xmlns='jabber:iq:register'/></iq>").await;
     }
-    mallory.receives_at_last("<stream:error><policy-violation xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>").await;
+    mallory
+        .receives_at_last(
+            "<stream:error><policy-violation xmlns='urn:ietf:params:xml:ns:xmpp-streams'/></stream:error>",
+        )
+        .await;
 }
 
 async fn case_04_connections_that_come_to_nothing_leave_nothing(stage: Stage) {
@@ -95,7 +101,9 @@ async fn case_04_connections_that_come_to_nothing_leave_nothing(stage: Stage) {
             for _ in 0..20 {
                 let mut client = stage.connects("mallory").await;
                 client.sends_header("{domain}").await;
-                client.sends_bytes(b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>").await;
+                client
+                    .sends_bytes(b"<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>")
+                    .await;
                 clients.push(client);
             }
         }
@@ -162,12 +170,17 @@ async fn case_07_depth(stage: Stage) {
     for way in BOTH {
         let deep = format!("<message xmlns='jabber:client'>{}", "<a>".repeat(50_000));
         logged_in_and_refused(&stage, way, deep.as_bytes(), "policy-violation").await;
-        let closed = format!("<message xmlns='jabber:client'>{}{}</message>", "<a>".repeat(100), "</a>".repeat(100));
+        let closed =
+            format!("<message xmlns='jabber:client'>{}{}</message>", "<a>".repeat(100), "</a>".repeat(100));
         logged_in_and_refused(&stage, way, closed.as_bytes(), "policy-violation").await;
         is_refused(&stage, way, "<a xmlns='b'>".repeat(500).as_bytes(), "policy-violation").await;
     }
     let mut juliet = stage.online("juliet/balcony").await;
-    let allowed = format!("<message to='{{juliet}}' type='chat'>{}{}</message>", "<a xmlns='b'>".repeat(60), "</a>".repeat(60));
+    let allowed = format!(
+        "<message to='{{juliet}}' type='chat'>{}{}</message>",
+        "<a xmlns='b'>".repeat(60),
+        "</a>".repeat(60)
+    );
     juliet.sends(&allowed).await;
     juliet.receives("<message type='chat'><a xmlns='b'/></message>").await;
 }
@@ -179,7 +192,11 @@ async fn case_08_a_large_element_in_segments_of_one_byte(stage: Stage) {
     let role = if stage.is_split() { Role::Edge(0) } else { Role::Whole };
     let mut juliet = stage.online("juliet/balcony").await;
     let before = stage.server().cpu_ticks(role);
-    let stanza = format!("<message type='chat' id='{}'><body>{}</body></message>", "i".repeat(BYTES), "b".repeat(BYTES));
+    let stanza = format!(
+        "<message type='chat' id='{}'><body>{}</body></message>",
+        "i".repeat(BYTES),
+        "b".repeat(BYTES)
+    );
     juliet.sends_in_pieces(stanza.as_bytes(), 1).await;
     juliet.receives("<message type='chat' id='*'><body>*</body></message>").await;
     let ticks = stage.server().cpu_ticks(role) - before;
@@ -190,7 +207,9 @@ async fn case_08_a_large_element_in_segments_of_one_byte(stage: Stage) {
 async fn case_13_what_parsers_disagree_about(stage: Stage) {
     let mut romeo = stage.online("romeo/orchard").await;
     let to = stage.cast.expand("to='{romeo}'");
-    let body = |inside: &[u8]| [format!("<message {to} type='chat'><body>").as_bytes(), inside, b"</body></message>"].concat();
+    let body = |inside: &[u8]| {
+        [format!("<message {to} type='chat'><body>").as_bytes(), inside, b"</body></message>"].concat()
+    };
     let tag = |inside: &str| format!("<message {to} type='chat'>{inside}</message>").into_bytes();
     for bytes in [
         body(b"\xC0\xBC"),
@@ -229,7 +248,11 @@ async fn case_13_what_parsers_disagree_about(stage: Stage) {
                 continue;
             }
             let mut mallory = stage.bound_over("mallory/cellar", way, 0).await;
-            let bytes = if way == Way::WebSocket { text.replace("<message", "<message xmlns='jabber:client'").into_bytes() } else { bytes.clone() };
+            let bytes = if way == Way::WebSocket {
+                text.replace("<message", "<message xmlns='jabber:client'").into_bytes()
+            } else {
+                bytes.clone()
+            };
             mallory.sends_bytes(&bytes).await;
             mallory.is_refused_with("not-well-formed").await;
         }
@@ -240,19 +263,29 @@ async fn case_13_what_parsers_disagree_about(stage: Stage) {
 async fn case_14_namespaces_that_are_turned_around(stage: Stage) {
     for (xml, condition) in [
         ("<message xmlns='jabber:client' xmlns:xml='urn:x'/>", "not-well-formed"),
-        ("<message xmlns='jabber:client' xmlns:p='http://www.w3.org/XML/1998/namespace'/>", "not-well-formed"),
+        (
+            "<message xmlns='jabber:client' xmlns:p='http://www.w3.org/XML/1998/namespace'/>",
+            "not-well-formed",
+        ),
         ("<message xmlns='jabber:client' xmlns:xmlns='urn:x'/>", "not-well-formed"),
         ("<message xmlns='jabber:client' xmlns:p=''/>", "not-well-formed"),
         ("<message xmlns='jabber:client' xmlns='jabber:client'/>", "not-well-formed"),
         ("<message xmlns='jabber:client'><p:a/></message>", "not-well-formed"),
-        ("<message xmlns='jabber:client' xmlns:p='u' xmlns:q='u'><a p:b='1' q:b='2'/></message>", "not-well-formed"),
+        (
+            "<message xmlns='jabber:client' xmlns:p='u' xmlns:q='u'><a p:b='1' q:b='2'/></message>",
+            "not-well-formed",
+        ),
         ("<p:message xmlns:p='http://etherx.jabber.org/streams'/>", "unsupported-stanza-type"),
         ("<message xmlns='jabber:server'/>", "unsupported-stanza-type"),
         ("<message xmlns=''/>", "invalid-namespace"),
     ] {
         for way in BOTH {
             // In a stream the default namespace is `jabber:client`, and undeclaring it is one thing among others.
-            let condition = if way == Way::Tcp && condition == "invalid-namespace" { "unsupported-stanza-type" } else { condition };
+            let condition = if way == Way::Tcp && condition == "invalid-namespace" {
+                "unsupported-stanza-type"
+            } else {
+                condition
+            };
             logged_in_and_refused(&stage, way, xml.as_bytes(), condition).await;
         }
     }

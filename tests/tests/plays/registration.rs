@@ -82,7 +82,9 @@ async fn nobody_changes_anothers_password(stage: Stage) {
             .await;
         juliet.receives("<iq type='error' id='p'/>").await;
     }
-    juliet.sends("<iq type='set' id='p' to='{romeo}'><query xmlns='jabber:iq:register'><remove/></query></iq>").await;
+    juliet
+        .sends("<iq type='set' id='p' to='{romeo}'><query xmlns='jabber:iq:register'><remove/></query></iq>")
+        .await;
     juliet.receives("<iq type='error' id='p'/>").await;
     stage.bound("romeo/orchard").await;
 }
@@ -94,7 +96,9 @@ async fn an_account_is_removed_with_everything(stage: Stage) {
     befriend(&mut romeo, &mut juliet).await;
     juliet.sends("<iq type='set' id='v'><vCard xmlns='vcard-temp'><FN>Juliet</FN></vCard></iq>").await;
     juliet.receives_at_last("<iq type='result' id='v'/>").await;
-    juliet.sends("<iq type='set' id='x'><query xmlns='jabber:iq:private'><a xmlns='b'>c</a></query></iq>").await;
+    juliet
+        .sends("<iq type='set' id='x'><query xmlns='jabber:iq:private'><a xmlns='b'>c</a></query></iq>")
+        .await;
     juliet.receives_at_last("<iq type='result' id='x'/>").await;
     juliet.sends("<iq type='set' id='r'><query xmlns='jabber:iq:register'><remove/></query></iq>").await;
     juliet.receives_at_last("<iq type='result' id='r'/>").await;

@@ -1,9 +1,9 @@
 //! What the server tells and keeps: discovery, ping, version, time, vCards, private storage, administration.
 
+use throng_tests::client::Client;
 use throng_tests::plays;
 use throng_tests::run::Play;
 use throng_tests::stage::{Stage, Way};
-use throng_tests::client::Client;
 use xmpp::sasl::Mechanism;
 
 pub(crate) const PLAYS: &[Play] = plays![
@@ -23,7 +23,11 @@ const ADMIN: &str = "http://jabber.org/protocol/admin";
 
 async fn what_the_domain_can_do(stage: Stage) {
     let mut juliet = stage.bound("juliet/balcony").await;
-    juliet.sends("<iq to='{domain}' type='get' id='i'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>").await;
+    juliet
+        .sends(
+            "<iq to='{domain}' type='get' id='i'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>",
+        )
+        .await;
     let answer = juliet
         .receives(
             "<iq from='{domain}' type='result' id='i'><query xmlns='http://jabber.org/protocol/disco#info'>\
@@ -42,13 +46,19 @@ async fn what_the_domain_can_do(stage: Stage) {
         assert!(!text.contains(absent), "{absent} is announced before there is any");
     }
     juliet.sends("<iq to='{domain}' type='get' id='i'><query xmlns='http://jabber.org/protocol/disco#items'/></iq>").await;
-    juliet.receives("<iq type='result' id='i'><query xmlns='http://jabber.org/protocol/disco#items'/></iq>").await;
+    juliet
+        .receives("<iq type='result' id='i'><query xmlns='http://jabber.org/protocol/disco#items'/></iq>")
+        .await;
 }
 
 async fn what_the_own_account_can_do(stage: Stage) {
     let mut juliet = stage.bound("juliet/balcony").await;
     for to in ["", " to='{juliet}'"] {
-        juliet.sends(&format!("<iq{to} type='get' id='i'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>")).await;
+        juliet
+            .sends(&format!(
+                "<iq{to} type='get' id='i'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>"
+            ))
+            .await;
         juliet
             .receives("<iq type='result' id='i'><query xmlns='http://jabber.org/protocol/disco#info'><identity category='account' type='registered'/></query></iq>")
             .await;
@@ -61,7 +71,11 @@ async fn caps_in_the_features_are_those_of_the_domain(stage: Stage) {
     juliet.opens().await;
     let features = juliet.logs_in("juliet", Mechanism::Plain).await;
     let caps = features.child("c", "http://jabber.org/protocol/caps").expect("XEP-0115 §6.3");
-    let node = format!("{}#{}", caps.attribute("node").unwrap_or_default(), caps.attribute("ver").unwrap_or_default());
+    let node = format!(
+        "{}#{}",
+        caps.attribute("node").unwrap_or_default(),
+        caps.attribute("ver").unwrap_or_default()
+    );
     juliet.binds("balcony").await;
     juliet.sends(&format!("<iq to='{{domain}}' type='get' id='i'><query xmlns='http://jabber.org/protocol/disco#info' node='{node}'/></iq>")).await;
     juliet.receives(&format!("<iq type='result' id='i'><query xmlns='http://jabber.org/protocol/disco#info' node='{node}'><identity category='server'/></query></iq>")).await;
@@ -71,7 +85,10 @@ async fn ping_version_time_and_uptime(stage: Stage) {
     let mut juliet = stage.bound("juliet/balcony").await;
     for (question, answer) in [
         ("<ping xmlns='urn:xmpp:ping'/>", ""),
-        ("<query xmlns='jabber:iq:version'/>", "<query xmlns='jabber:iq:version'><name>Throng</name><version>*</version></query>"),
+        (
+            "<query xmlns='jabber:iq:version'/>",
+            "<query xmlns='jabber:iq:version'><name>Throng</name><version>*</version></query>",
+        ),
         ("<time xmlns='urn:xmpp:time'/>", "<time xmlns='urn:xmpp:time'><tzo>*</tzo><utc>*</utc></time>"),
         ("<query xmlns='jabber:iq:last'/>", "<query xmlns='jabber:iq:last' seconds='*'/>"),
     ] {
@@ -89,7 +106,9 @@ async fn a_vcard_is_ones_own_to_change_and_everybodys_to_read(stage: Stage) {
     juliet.receives("<iq type='result' id='v'><vCard xmlns='vcard-temp'><FN>Juliet</FN></vCard></iq>").await;
     romeo.sends("<iq to='{juliet}' type='get' id='v'><vCard xmlns='vcard-temp'/></iq>").await;
     romeo.receives("<iq from='{juliet}' type='result' id='v'><vCard xmlns='vcard-temp'><NICKNAME>J</NICKNAME></vCard></iq>").await;
-    romeo.sends("<iq to='{juliet}' type='set' id='v'><vCard xmlns='vcard-temp'><FN>Nurse</FN></vCard></iq>").await;
+    romeo
+        .sends("<iq to='{juliet}' type='set' id='v'><vCard xmlns='vcard-temp'><FN>Nurse</FN></vCard></iq>")
+        .await;
     romeo.receives("<iq from='{juliet}' type='error' id='v'/>").await;
 }
 
@@ -113,7 +132,8 @@ async fn administrator(stage: &Stage) -> Client {
     use xmpp::sasl::Login;
     let mut admin = stage.connects_over("admin", Way::Tcp, 0).await;
     admin.opens().await;
-    let login = Login { username: "admin".into(), password: b"admin".to_vec().into(), authzid: None, binding: None };
+    let login =
+        Login { username: "admin".into(), password: b"admin".to_vec().into(), authzid: None, binding: None };
     assert_eq!(admin.exchanges(Mechanism::Plain, login).await.name(), "success");
     admin.opens().await;
     admin.binds(&stage.cast.node("office")).await;
@@ -123,19 +143,24 @@ async fn administrator(stage: &Stage) -> Client {
 /// Runs a command of one form; returns the answer.
 async fn commands(admin: &mut Client, node: &str, fields: &[(&str, &str)]) -> xmpp::xml::Element {
     let command = format!("xmlns='http://jabber.org/protocol/commands' node='{ADMIN}#{node}'");
-    admin.sends(&format!("<iq to='{{domain}}' type='set' id='c'><command {command} action='execute'/></iq>")).await;
+    admin
+        .sends(&format!("<iq to='{{domain}}' type='set' id='c'><command {command} action='execute'/></iq>"))
+        .await;
     let form = admin
         .receives(&format!("<iq type='result' id='c'><command {command} status='executing' sessionid='*'><x xmlns='jabber:x:data' type='form'/></command></iq>"))
         .await;
     let session = form.children().find_map(|command| command.attribute("sessionid")).unwrap_or_default();
-    let fields: String = fields.iter().map(|(var, value)| format!("<field var='{var}'><value>{value}</value></field>")).collect();
+    let field = |(var, value): &(&str, &str)| format!("<field var='{var}'><value>{value}</value></field>");
+    let fields = fields.iter().map(field).collect::<Vec<_>>().concat();
     admin
         .sends(&format!(
             "<iq to='{{domain}}' type='set' id='d'><command {command} sessionid='{session}'><x xmlns='jabber:x:data' type='submit'>\
              <field var='FORM_TYPE'><value>{ADMIN}</value></field>{fields}</x></command></iq>"
         ))
         .await;
-    admin.receives_at_last(&format!("<iq id='d' type='result'><command {command} status='completed'/></iq>")).await
+    admin
+        .receives_at_last(&format!("<iq id='d' type='result'><command {command} status='completed'/></iq>"))
+        .await
 }
 
 async fn only_administrators_have_commands(stage: Stage) {
@@ -161,7 +186,12 @@ async fn only_administrators_have_commands(stage: Stage) {
 async fn an_administrator_adds_and_deletes_a_user(stage: Stage) {
     let mut admin = administrator(&stage).await;
     let (node, jid) = (stage.cast.node("nurse"), stage.cast.bare("nurse"));
-    commands(&mut admin, "add-user", &[("accountjid", &jid), ("password", "secret"), ("password-verify", "secret")]).await;
+    commands(
+        &mut admin,
+        "add-user",
+        &[("accountjid", &jid), ("password", "secret"), ("password-verify", "secret")],
+    )
+    .await;
     let mut nurse = stage.connects("nurse").await;
     nurse.opens().await;
     let outcome = nurse.authenticates("nurse", "secret", Mechanism::Plain, None).await;

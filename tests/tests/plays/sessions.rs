@@ -21,7 +21,10 @@ const ACTIVE: &str = "<active xmlns='urn:xmpp:csi:0'/>";
 const INACTIVE: &str = "<inactive xmlns='urn:xmpp:csi:0'/>";
 
 async fn the_server_chooses_a_resource_if_the_client_does_not(stage: Stage) {
-    for bind in ["<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>", "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource/></bind>"] {
+    for bind in [
+        "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/>",
+        "<bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource/></bind>",
+    ] {
         let mut juliet = stage.logged_in("juliet", Way::Tcp, 0).await;
         juliet.sends(&format!("<iq type='set' id='b'>{bind}</iq>")).await;
         let answer = juliet.receives("<iq type='result' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><jid>*</jid></bind></iq>").await;

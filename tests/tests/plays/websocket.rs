@@ -26,7 +26,9 @@ async fn open_features_restart_and_close(stage: Stage) {
     let open = juliet.receives_header().await;
     assert!(open.is("open", "urn:ietf:params:xml:ns:xmpp-framing"));
     assert_eq!((open.attribute("from"), open.attribute("version")), (Some("localhost"), Some("1.0")));
-    let features = juliet.receives("<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/></stream:features>").await;
+    let features = juliet
+        .receives("<stream:features><mechanisms xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/></stream:features>")
+        .await;
     assert!(features.child("starttls", "urn:ietf:params:xml:ns:xmpp-tls").is_none(), "RFC 7395 §3.9");
     let features = juliet.logs_in("juliet", Mechanism::Plain).await;
     assert!(features.child("bind", "urn:ietf:params:xml:ns:xmpp-bind").is_some());
@@ -51,7 +53,10 @@ async fn one_stanza_a_message(stage: Stage) {
 
 async fn errors_end_the_stream(stage: Stage) {
     for (first, condition) in [
-        ("<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='nowhere.example' version='1.0'/>", "host-unknown"),
+        (
+            "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='nowhere.example' version='1.0'/>",
+            "host-unknown",
+        ),
         ("<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' version='1.0'/>", "improper-addressing"),
         ("<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='localhost'/>", "unsupported-version"),
         ("<presence xmlns='jabber:client'/>", "not-authorized"),
@@ -98,7 +103,10 @@ async fn host_meta_names_it(stage: Stage) {
     let xml = http(&stage, "/.well-known/host-meta", "").await;
     let lower = xml.to_ascii_lowercase();
     assert!(lower.contains("access-control-allow-origin: *"), "XEP-0156 §3: {xml}");
-    assert!(xml.contains("rel='urn:xmpp:alt-connections:websocket'") && xml.contains("/xmpp-websocket"), "{xml}");
+    assert!(
+        xml.contains("rel='urn:xmpp:alt-connections:websocket'") && xml.contains("/xmpp-websocket"),
+        "{xml}"
+    );
     let json = http(&stage, "/.well-known/host-meta.json", "").await;
     let body = json.split("\r\n\r\n").nth(1).unwrap_or_default();
     let value: serde_json::Value = serde_json::from_str(body.trim()).expect("JSON");
@@ -109,7 +117,10 @@ async fn host_meta_names_it(stage: Stage) {
 /// The answer to a request for a path, whole.
 async fn http(stage: &Stage, path: &str, headers: &str) -> String {
     let mut stream = TcpStream::connect(stage.server().edges[0].http).await.expect("the edge listens");
-    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}{}\r\n", if headers.is_empty() { "Connection: close\r\n" } else { "" });
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}{}\r\n",
+        if headers.is_empty() { "Connection: close\r\n" } else { "" }
+    );
     stream.write_all(request.as_bytes()).await.expect("it reads");
     let mut answer = vec![0; 8_192];
     let mut length = 0;
