@@ -46,7 +46,7 @@ pub fn remote(uri: Uri) -> Wire {
     let channel = Endpoint::from(uri)
         .connect_timeout(Duration::from_millis(CONNECT_MS_MAX))
         .tcp_nodelay(true)
-        .http2_keep_alive_interval(Duration::from_millis(1_000))
+        .http2_keep_alive_interval(Duration::from_secs(1))
         .keep_alive_timeout(Duration::from_millis(KEEPALIVE_TIMEOUT_MS))
         .keep_alive_while_idle(true)
         .initial_stream_window_size(WINDOW_BYTES)
@@ -75,7 +75,7 @@ where
 {
     Server::builder()
         .tcp_nodelay(true)
-        .http2_keepalive_interval(Some(Duration::from_millis(1_000)))
+        .http2_keepalive_interval(Some(Duration::from_secs(1)))
         .http2_keepalive_timeout(Some(Duration::from_millis(KEEPALIVE_TIMEOUT_MS)))
         .initial_stream_window_size(WINDOW_BYTES)
         .initial_connection_window_size(WINDOW_BYTES)
