@@ -181,7 +181,7 @@ mod tests {
     #[tokio::test]
     async fn a_long_queue_leaves_in_bounded_messages() {
         let (outbox, mut batches) = Outbox::new(|batch: Vec<usize>| batch);
-        outbox.send_all(&mut (0..BATCH_FRAMES_MAX + 1).collect());
+        outbox.send_all(&mut (0..=BATCH_FRAMES_MAX).collect());
         outbox.close();
         assert_eq!(batches.next().await.map(|b| b.len()), Some(BATCH_FRAMES_MAX));
         assert_eq!(batches.next().await, Some(vec![BATCH_FRAMES_MAX]));
