@@ -80,13 +80,21 @@ const NO_ID: u32 = 1;
 fn pack_index(children: &[Child]) -> Vec<u32> {
     let mut index = Vec::with_capacity(children.len() * 3);
     for child in children {
-        index.extend([child.ns.number().map_or(0, |number| u32::from(number) + 1), child.start, child.end - child.start]);
+        index.extend([
+            child.ns.number().map_or(0, |number| u32::from(number) + 1),
+            child.start,
+            child.end - child.start,
+        ]);
     }
     index
 }
 
 fn unknown_namespaces(children: &[Child]) -> Vec<String> {
-    children.iter().filter(|child| child.ns.number().is_none()).map(|child| child.ns.as_str().to_owned()).collect()
+    children
+        .iter()
+        .filter(|child| child.ns.number().is_none())
+        .map(|child| child.ns.as_str().to_owned())
+        .collect()
 }
 
 fn unpack_index(payload: &[u8], index: &[u32], namespaces: &[String]) -> Result<Vec<Child>, Unreadable> {
@@ -108,7 +116,10 @@ fn unpack_index(payload: &[u8], index: &[u32], namespaces: &[String]) -> Result<
 /// What the element that begins here is called, without its prefix.
 fn local_name(element: &[u8]) -> Result<Name, Unreadable> {
     let tag = element.strip_prefix(b"<").ok_or(Unreadable)?;
-    let end = tag.iter().position(|byte| matches!(byte, b' ' | b'/' | b'>' | b'\t' | b'\r' | b'\n')).ok_or(Unreadable)?;
+    let end = tag
+        .iter()
+        .position(|byte| matches!(byte, b' ' | b'/' | b'>' | b'\t' | b'\r' | b'\n'))
+        .ok_or(Unreadable)?;
     let name = std::str::from_utf8(&tag[..end]).map_err(|_| Unreadable)?;
     Ok(Name::from(name.split_once(':').map_or(name, |(_, local)| local)))
 }
@@ -137,7 +148,10 @@ mod tests {
         assert_eq!(unpack(wire::Stanza { to: "@".into(), ..Default::default() }), Err(Unreadable));
         let payload = Bytes::from_static(b"<a/>");
         for index in [vec![1, 0, 9], vec![0, 0, 4], vec![1, 1, 3], vec![9_999, 0, 4], vec![1, u32::MAX, 4]] {
-            assert_eq!(unpack(wire::Stanza { payload: payload.clone(), index, ..Default::default() }), Err(Unreadable));
+            assert_eq!(
+                unpack(wire::Stanza { payload: payload.clone(), index, ..Default::default() }),
+                Err(Unreadable)
+            );
         }
     }
 }

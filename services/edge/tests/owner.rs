@@ -112,18 +112,12 @@ async fn a_new_owner_is_told_everything_and_the_client_notices_nothing() {
         position: 0,
         cursor: 5,
     }));
-    hand.says(In::Deliver(Deliver {
-        archive_id: 9,
-        position: 9,
-        settles: true,
-        ..deliver(1, "<body>a</body>")
-    }.into()));
-    hand.says(In::Deliver(Deliver {
-        archive_id: 10,
-        position: 10,
-        settles: true,
-        ..deliver(2, "<body>b</body>")
-    }.into()));
+    hand.says(In::Deliver(
+        Deliver { archive_id: 9, position: 9, settles: true, ..deliver(1, "<body>a</body>") }.into(),
+    ));
+    hand.says(In::Deliver(
+        Deliver { archive_id: 10, position: 10, settles: true, ..deliver(2, "<body>b</body>") }.into(),
+    ));
     juliet.hears("<body>b</body></message>").await;
     juliet.says("<a xmlns='urn:xmpp:sm:3' h='1'/><presence/><presence/><presence/>").await;
     hand.until(|kind| matches!(kind, Out::Item(item) if item.uid.as_ref().unwrap().n == 3)).await;
@@ -183,18 +177,21 @@ async fn a_lost_client_is_remembered_until_it_hibernates_and_comes_back() {
     juliet.says("<resume xmlns='urn:xmpp:sm:3' previd='sm' h='0'/>").await;
     let Out::Resume(resume) = hand.hears().await else { panic!() };
     assert_eq!((resume.exchange, &*resume.previd, resume.h), (exchange, "sm", 0));
-    hand.says(In::Resumed(Resumed {
-        exchange,
-        stream: STREAM.to_vec().into(),
-        generation: 2,
-        jid: "juliet@capulet.example/b".into(),
-        previd: "sm".into(),
-        in_n: 6,
-        in_base: 2,
-        h: 4,
-        max_s: 60,
-        ..Resumed::default()
-    }.into()));
+    hand.says(In::Resumed(
+        Resumed {
+            exchange,
+            stream: STREAM.to_vec().into(),
+            generation: 2,
+            jid: "juliet@capulet.example/b".into(),
+            previd: "sm".into(),
+            in_n: 6,
+            in_base: 2,
+            h: 4,
+            max_s: 60,
+            ..Resumed::default()
+        }
+        .into(),
+    ));
     hand.says(In::Deliver(Deliver { generation: 2, ..deliver(1, "<body>a</body>") }.into()));
     juliet.hears("<resumed xmlns='urn:xmpp:sm:3' previd='sm' h='4'/><message><body>a</body></message>").await;
     juliet.says("<presence/>").await;
@@ -254,14 +251,17 @@ async fn whoever_resumes_displaces_the_connection_before() {
     let exchange = hand.authorise(&mut after).await;
     after.says("<resume xmlns='urn:xmpp:sm:3' previd='sm' h='0'/>").await;
     assert!(matches!(hand.hears().await, Out::Resume(_)));
-    hand.says(In::Resumed(Resumed {
-        exchange,
-        stream: STREAM.to_vec().into(),
-        generation: 2,
-        jid: "juliet@capulet.example/b".into(),
-        previd: "sm".into(),
-        ..Resumed::default()
-    }.into()));
+    hand.says(In::Resumed(
+        Resumed {
+            exchange,
+            stream: STREAM.to_vec().into(),
+            generation: 2,
+            jid: "juliet@capulet.example/b".into(),
+            previd: "sm".into(),
+            ..Resumed::default()
+        }
+        .into(),
+    ));
     before.hears("<conflict xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>").await;
     before.is_closed().await;
     hand.says(In::Deliver(deliver(1, "<body>of the old attachment</body>").into()));
