@@ -21,7 +21,10 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(again, stanza, "a client's stream");
     let servers = plain.replace("jabber:client", "jabber:server");
     let server = stream(&servers, &out).expect("what is written is a stanza");
-    assert_eq!(server.payload.bytes(), stanza.payload.bytes(), "a server's stream");
+    // A client may name the servers' namespace: on their streams that is the content's own, and loses its declaration.
+    if memmem(&out, b"jabber:server").is_none() {
+        assert_eq!(server.payload.bytes(), stanza.payload.bytes(), "a server's stream");
+    }
     let framed = Reader::frames(Limits::default()).read(&mut BytesMut::from(&stanza.to_bytes(ContentNs::Client)[..]));
     let Ok(Some(Incoming::Stanza(mut framed))) = framed else { panic!("a message of its own: {framed:?}") };
     framed.flags = stanza.flags;
@@ -63,4 +66,8 @@ fn change(mut stanza: Stanza) {
     check(&stanza);
     stanza.payload.retain(|_, _| false);
     assert!(stanza.payload.children().is_empty());
+}
+
+fn memmem(bytes: &[u8], what: &[u8]) -> Option<usize> {
+    bytes.windows(what.len()).position(|window| window == what)
 }
