@@ -93,6 +93,9 @@ async fn an_account_is_removed_with_everything(stage: Stage) {
     let mut romeo = stage.online("romeo/orchard").await;
     let mut juliet = stage.online("juliet/balcony").await;
     let mut garden = stage.online("juliet/garden").await;
+    // RFC 6121 §3.2.3: only who has asked for the roster is told of subscriptions.
+    romeo.sends("<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>").await;
+    romeo.receives("<iq type='result' id='r'/>").await;
     befriend(&mut romeo, &mut juliet).await;
     juliet.sends("<iq type='set' id='v'><vCard xmlns='vcard-temp'><FN>Juliet</FN></vCard></iq>").await;
     juliet.receives_at_last("<iq type='result' id='v'/>").await;
