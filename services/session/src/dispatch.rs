@@ -135,6 +135,12 @@ impl State {
         now_ms: u64,
         jid: &Jid,
     ) -> Option<(&'a mut Resident, Cx<'a>)> {
+        let gone = |at: &usize| self.residents.get(*at).is_some_and(|there| there.removed && there.is_unused());
+        if let Some(at) = self.common.by_jid.get(jid).copied().filter(gone) {
+            // Somebody may have registered the name again before a tick came by.
+            self.residents.remove(at);
+            self.common.by_jid.remove(jid);
+        }
         let at = if let Some(at) = self.common.by_jid.get(jid) {
             *at
         } else {
