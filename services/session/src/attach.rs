@@ -102,7 +102,10 @@ impl Resident {
         }
         if eligible && !self.catching_up {
             self.catching_up = true;
-            self.arrive_next(cx, Arrival::CatchUp);
+            // What senders send again is here when gathering is over: some of it comes before what was stored.
+            if !cx.owner.gathering.is_on() {
+                self.arrive_next(cx, Arrival::CatchUp);
+            }
         }
         true
     }

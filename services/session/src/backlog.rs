@@ -3,7 +3,8 @@
 
 use features::account::{Origin, Session};
 use features::{delay, stanza_ids, stored};
-use store::{Direction, Row};
+use store::{Direction, Row, Uid};
+use xmpp::stanza::Kind;
 
 use crate::deliver::Give;
 use crate::lane::{Arrival, Cause, Job};
@@ -136,11 +137,27 @@ impl Resident {
         self.deliver(cx, id, stanza, Give { archive_id: row.id, settles: true, ..Give::default() });
     }
 
+    /// Lets messages start that wait here and were sent before a stored one: they were held by the owner that died, and
+    /// their sender has sent them again. What was stored of theirs is known by its mark.
+    fn start_before(&mut self, cx: &mut Cx<'_>, uid: Uid) {
+        let earlier = |arrival: &Arrival| {
+            matches!(arrival, Arrival::Inbound(inbound)
+                if inbound.stanza.kind == Kind::Message && inbound.uid.origin == uid.origin && inbound.uid.n < uid.n)
+        };
+        while let Some(lane) = &mut self.lane
+            && let Some(at) = lane.waiting.iter().position(earlier)
+            && let Some(Arrival::Inbound(inbound)) = lane.waiting.remove(at)
+        {
+            self.start_inbound(cx, inbound);
+        }
+    }
+
     /// A row that the owner before this one may have stored and not given.
     fn route_again(&mut self, cx: &mut Cx<'_>, row: &Row) {
         if !row.deliver || row.direction != Direction::Received || self.archive.is_settled(row.id) {
             return;
         }
+        self.start_before(cx, row.uid);
         let Ok(mut stanza) = stored::decode(&row.stanza) else { return };
         let keep = features::keep::Keep::Archive;
         let features::routing::Route::Sessions(streams) =

@@ -82,6 +82,14 @@ impl State {
                 }
             }
             Work::Gathered => {
+                let all: Vec<usize> = self.residents.iter().map(|(at, _)| at).collect();
+                for at in all {
+                    if let Some((resident, mut cx)) = self.resident(owner, shard, now_ms, at)
+                        && resident.catching_up
+                    {
+                        resident.arrive_next(&mut cx, Arrival::CatchUp);
+                    }
+                }
                 for inbound in std::mem::take(&mut self.common.gathering) {
                     self.inbound(owner, shard, now_ms, inbound);
                 }
@@ -135,7 +143,8 @@ impl State {
         now_ms: u64,
         jid: &Jid,
     ) -> Option<(&'a mut Resident, Cx<'a>)> {
-        let gone = |at: &usize| self.residents.get(*at).is_some_and(|there| there.removed && there.is_unused());
+        let gone =
+            |at: &usize| self.residents.get(*at).is_some_and(|there| there.removed && there.is_unused());
         if let Some(at) = self.common.by_jid.get(jid).copied().filter(gone) {
             // Somebody may have registered the name again before a tick came by.
             self.residents.remove(at);
