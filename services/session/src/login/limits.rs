@@ -43,7 +43,8 @@ pub(crate) struct Rate {
 
 #[derive(Debug, Default)]
 struct Window {
-    number: u64,
+    /// Begins with the first that is counted after the one before.
+    from_ms: u64,
     counts: HashMap<Address, u32, RandomState>,
 }
 
@@ -86,17 +87,16 @@ impl Rate {
     /// Whether an address has had all it may have in this window.
     pub(crate) fn is_spent(&self, address: Address, now_ms: u64) -> bool {
         let window = self.window.lock();
-        let count = (window.number == now_ms / self.window_ms).then(|| window.counts.get(&address)).flatten();
+        let count = (now_ms < window.from_ms + self.window_ms).then(|| window.counts.get(&address)).flatten();
         count.copied().unwrap_or_default() >= self.max
     }
 
     /// Counts one more of an address; false: that is too many.
     pub(crate) fn spend(&self, address: Address, now_ms: u64) -> bool {
         let mut window = self.window.lock();
-        let number = now_ms / self.window_ms;
         let full = window.counts.len() >= self.addresses_max && !window.counts.contains_key(&address);
-        if window.number != number || full {
-            window.number = number;
+        if now_ms >= window.from_ms + self.window_ms || full {
+            window.from_ms = now_ms;
             window.counts.clear();
         }
         let count = window.counts.entry(address).or_default();
