@@ -169,9 +169,13 @@ impl Element {
 
     /// Appends the element as it is written where `outer_ns` is the default namespace.
     pub fn write(&self, out: &mut Vec<u8>, outer_ns: &str) {
+        // Namespaces in XML §3: this one cannot be declared, and needs not to be.
+        let reserved = self.ns == ns::XML;
+        let (prefix, inner_ns) = if reserved { ("xml:", outer_ns) } else { ("", &*self.ns) };
         out.push(b'<');
+        out.extend_from_slice(prefix.as_bytes());
         out.extend_from_slice(self.name.as_bytes());
-        if self.ns != outer_ns {
+        if self.ns != outer_ns && !reserved {
             write_attribute(out, "xmlns", &self.ns);
         }
         for (at, attribute) in self.attributes.iter().enumerate() {
@@ -184,11 +188,12 @@ impl Element {
         out.push(b'>');
         for node in &self.nodes {
             match node {
-                Node::Element(child) => child.write(out, &self.ns),
+                Node::Element(child) => child.write(out, inner_ns),
                 Node::Text(text) => write_text(out, text),
             }
         }
         out.extend_from_slice(b"</");
+        out.extend_from_slice(prefix.as_bytes());
         out.extend_from_slice(self.name.as_bytes());
         out.push(b'>');
     }
@@ -283,6 +288,13 @@ impl Sink for Tree {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_element_of_the_reserved_namespace_keeps_its_prefix() {
+        let bytes = b"<a xmlns='urn:a'><xml:b><c/>text</xml:b></a>";
+        let element = Element::parse(bytes, ns::NONE).unwrap();
+        assert_eq!(element.to_bytes(ns::NONE), bytes);
+    }
 
     #[test]
     fn what_is_written_is_read_again() {
