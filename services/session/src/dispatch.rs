@@ -61,6 +61,7 @@ impl State {
                 if let Some((resident, mut cx)) = self.resident(owner, shard, now_ms, at) {
                     resident.loaded(&mut cx, *loaded);
                 }
+                owner.gathering.load_ends();
                 self.forget_absent(at);
             }
             Work::Continued(at, after) => {
@@ -158,6 +159,7 @@ impl State {
             self.common.by_jid.insert(jid.clone(), at);
             let (resident, cx) = self.resident(owner, shard, now_ms, at)?;
             resident.at = at;
+            owner.gathering.load_begins();
             resident.begin(Pending::Load);
             resident.load(&cx, 0);
             at

@@ -3,24 +3,39 @@
 //! What arrives for an account meanwhile waits in its lane, unless the account has a session already. It lasts until all
 //! edges that are configured have attached, and `gather_ms` at most, which is well below an item's lifetime.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use hashbrown::HashSet;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+
+/// Between looks at whether accounts are still being read.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Looks in a row that have to find none.
+const QUIET_LOOKS: u32 = 4;
 
 /// Whether sessions are still being gathered.
 pub(crate) struct Gathering {
     on: AtomicBool,
     edges: usize,
     attached: Mutex<HashSet<String>>,
+    /// Accounts that are being read: what came for their streams has not gone its way yet.
+    loading: AtomicUsize,
     all: std::sync::Arc<Notify>,
 }
 
 impl Gathering {
     /// Waits for `edges` edges; for the whole time if that is 0.
     pub(crate) fn new(edges: usize) -> Self {
-        Self { on: AtomicBool::new(true), edges, attached: Mutex::default(), all: std::sync::Arc::default() }
+        Self {
+            on: AtomicBool::new(true),
+            edges,
+            attached: Mutex::default(),
+            loading: AtomicUsize::new(0),
+            all: std::sync::Arc::default(),
+        }
     }
 
     pub(crate) fn is_on(&self) -> bool {
@@ -40,6 +55,26 @@ impl Gathering {
         attached.insert(member.to_owned());
         if attached.len() >= self.edges {
             self.all.notify_one();
+        }
+    }
+
+    /// An account is about to be read.
+    pub(crate) fn load_begins(&self) {
+        self.loading.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// It is here, or there is none.
+    pub(crate) fn load_ends(&self) {
+        self.loading.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Completes when no account is being read, and has not been for a moment: what edges said of its streams is at the
+    /// accounts it is for.
+    pub(crate) async fn settled(&self) {
+        let mut quiet = 0;
+        while quiet < QUIET_LOOKS {
+            tokio::time::sleep(LOOK).await;
+            quiet = if self.loading.load(Ordering::Acquire) == 0 { quiet + 1 } else { 0 };
         }
     }
 

@@ -84,6 +84,7 @@ impl Resident {
         self.refuse_all(cx, Condition::ResourceConstraint);
         if again {
             self.absent = false;
+            cx.owner.gathering.load_begins();
             self.begin(Pending::Load);
             let lane = self.lane_mut();
             lane.edges = kept.iter().filter(|arrival| matches!(arrival, Arrival::Edge(..))).count();

@@ -280,7 +280,13 @@ async fn gather(owner: std::sync::Weak<Owner>) {
     let limit = Duration::from_millis(strong.config.gather_ms);
     let over = strong.gathering.over();
     drop(strong);
-    let _ = tokio::time::timeout(limit, over).await;
+    let all_known = async {
+        over.await;
+        if let Some(owner) = owner.upgrade() {
+            owner.gathering.settled().await;
+        }
+    };
+    let _ = tokio::time::timeout(limit, all_known).await;
     if let Some(owner) = owner.upgrade() {
         owner.gathering.end();
         owner.post_all((0..SHARDS).map(|shard| (shard, Work::Gathered)));
