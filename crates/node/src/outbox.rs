@@ -40,37 +40,12 @@ impl<T> Outbox<T> {
 
     /// Puts a frame in; false when the wire is gone.
     pub fn send(&self, frame: T) -> bool {
-        let waker = {
-            let mut shared = self.shared.lock();
-            if shared.closed {
-                return false;
-            }
-            shared.queue.push(frame);
-            shared.waker.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-        true
+        self.put(|queue| queue.push(frame))
     }
 
     /// Puts all frames in, in order and next to each other; false when the wire is gone.
     pub fn send_all(&self, frames: &mut Vec<T>) -> bool {
-        if frames.is_empty() {
-            return true;
-        }
-        let waker = {
-            let mut shared = self.shared.lock();
-            if shared.closed {
-                return false;
-            }
-            shared.queue.append(frames);
-            shared.waker.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-        true
+        frames.is_empty() || self.put(|queue| queue.append(frames))
     }
 
     /// Puts a frame in without waking the stream: whoever does so calls [`Outbox::wake`] when it is done.
@@ -117,6 +92,21 @@ impl<T> Outbox<T> {
     /// Whether nothing waits to leave.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    fn put(&self, fill: impl FnOnce(&mut Vec<T>)) -> bool {
+        let waker = {
+            let mut shared = self.shared.lock();
+            if shared.closed {
+                return false;
+            }
+            fill(&mut shared.queue);
+            shared.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        true
     }
 }
 

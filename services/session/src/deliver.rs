@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use features::about::At;
 use features::account::{Origin, Session, blob};
-use features::context::{Context, Next};
+use features::context::Next;
 use node::carry;
 use proto::delivery;
 use proto::session as wire;
@@ -37,17 +37,9 @@ impl Resident {
             return Self::dropped(cx, give.held);
         };
         if session.inactive || !session.held_back.is_empty() {
-            let mut outputs = Vec::new();
-            let host = std::sync::Arc::clone(&self.host);
-            let owner = std::sync::Arc::clone(cx.owner);
-            let mut context = Context {
-                now_ms: cx.now_ms,
-                host: &host,
-                account: &mut self.account,
-                session: Some(id),
-                outputs: &mut outputs,
-            };
-            let (_, next) = owner.chain.run(At::Deliver, 0, &mut context, &mut stanza);
+            let ((_, next), outputs) = self.with_features(cx.now_ms, Some(id), |context| {
+                cx.owner.chain.run(At::Deliver, 0, context, &mut stanza)
+            });
             for output in outputs {
                 if let features::context::Output::ToSession { stream, stanza } = output {
                     self.give(cx, stream, stanza, Give::default());

@@ -1,7 +1,6 @@
 //! A stanza among the features of its phase, and what follows from their answer.
 
-use std::sync::Arc;
-
+use features::account::Origin;
 use features::context::{After, Context, Next, Output};
 use xmpp::stanza::{Stanza, StanzaError, Type};
 
@@ -77,39 +76,36 @@ impl Resident {
 
     /// Lets a stanza meet the features of its phase.
     pub(crate) fn run(&mut self, cx: &mut Cx<'_>, mut job: Job) {
-        let mut outputs = Vec::new();
-        let owner = Arc::clone(cx.owner);
-        let host = Arc::clone(&self.host);
-        let mut context = Context {
-            now_ms: cx.now_ms,
-            host: &host,
-            account: &mut self.account,
-            session: job.session,
-            outputs: &mut outputs,
-        };
-        let (step, next) = owner.chain.run(job.at, job.step, &mut context, &mut job.stanza);
+        let ((step, next), outputs) = self.with_features(cx.now_ms, job.session, |context| {
+            cx.owner.chain.run(job.at, job.step, context, &mut job.stanza)
+        });
         job.step = step;
         self.follow(cx, job, outputs, next);
+    }
+
+    /// Lets features see the account: their answer, and what they want done.
+    pub(crate) fn with_features<R>(
+        &mut self,
+        now_ms: u64,
+        session: Option<Origin>,
+        meet: impl FnOnce(&mut Context<'_>) -> R,
+    ) -> (R, Vec<Output>) {
+        let mut outputs = Vec::new();
+        let mut context =
+            Context { now_ms, host: &self.host, account: &mut self.account, session, outputs: &mut outputs };
+        let answer = meet(&mut context);
+        (answer, outputs)
     }
 
     /// The work that the lane's last entry waited for is done.
     pub(crate) fn continued(&mut self, cx: &mut Cx<'_>, after: Result<After, StanzaError>) {
         let Some(Pending::Job(job)) = self.pending.take() else { return };
         let mut job = *job;
-        let mut outputs = Vec::new();
-        let host = Arc::clone(&self.host);
-        let next = match after {
+        let (next, outputs) = match after {
             Ok(after) => {
-                let mut context = Context {
-                    now_ms: cx.now_ms,
-                    host: &host,
-                    account: &mut self.account,
-                    session: job.session,
-                    outputs: &mut outputs,
-                };
-                after(&mut context, &mut job.stanza)
+                self.with_features(cx.now_ms, job.session, |context| after(context, &mut job.stanza))
             }
-            Err(error) => Next::Refuse(error),
+            Err(error) => (Next::Refuse(error), Vec::new()),
         };
         if let Some(lane) = &mut self.lane {
             lane.working = false;

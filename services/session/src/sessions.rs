@@ -275,16 +275,8 @@ impl Resident {
     }
 
     pub(crate) fn start_csi(&mut self, cx: &mut Cx<'_>, id: Origin, active: bool) {
-        let mut outputs = Vec::new();
-        let host = std::sync::Arc::clone(&self.host);
-        let mut context = features::context::Context {
-            now_ms: cx.now_ms,
-            host: &host,
-            account: &mut self.account,
-            session: Some(id),
-            outputs: &mut outputs,
-        };
-        features::csi::set(&mut context, active);
+        let ((), outputs) =
+            self.with_features(cx.now_ms, Some(id), |context| features::csi::set(context, active));
         let effects = outputs.into_iter().map(crate::lane::Effect::Output).collect();
         self.push(cx, Entry { wait: Wait::Nothing, effects, finish: Finish::Nobody });
     }
