@@ -1,0 +1,5 @@
+//! What the load harness is doubted with: a proxy that plants faults for the ledger to find, and a server that does next to
+//! nothing, so that the generator itself can be measured.
+
+/// A proxy between clients and a server that drops, doubles, delays and reorders stanzas, and says which.
+pub mod faults;
