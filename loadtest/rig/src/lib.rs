@@ -3,3 +3,5 @@
 
 /// A proxy between clients and a server that drops, doubles, delays and reorders stanzas, and says which.
 pub mod faults;
+/// Where the pieces of an XML stream end.
+pub mod scan;
