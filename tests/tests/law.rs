@@ -18,6 +18,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("edge", &["node", "proto", "xmpp"]),
     ("router", &["node", "proto", "xmpp"]),
     ("session", &["features", "node", "proto", "store", "xmpp"]),
+    ("client", &["xmpp"]),
     ("rig", &["xmpp"]),
 ];
 /// What may help a crate's tests beside that: owners are tried with a real router between them.
