@@ -12,10 +12,12 @@ use std::sync::Arc;
 
 use smallvec::SmallVec;
 
+mod ascii;
 mod error;
 pub mod escape;
 mod prepare;
 
+use ascii::Ascii;
 pub use error::{JidError, Part, Reason};
 pub use prepare::{Profile, profile, set_profile};
 
@@ -51,8 +53,10 @@ impl Jid {
 
     /// Parses and prepares with a profile of one's choice; [`FromStr`] takes the process's.
     pub fn parse_with(profile: Profile, text: &str) -> Result<Jid, JidError> {
-        let parts = Parts::split(text);
-        if parts.is_ascii_fast(profile) { Jid::lowered(text, parts) } else { parts.prepare(profile) }
+        match Ascii::find(profile, text) {
+            Some(found) => Ok(Jid::lowered(text, &found)),
+            None => Parts::split(text).prepare(profile),
+        }
     }
 
     /// Takes an address one of our own processes has prepared: splits it, checks the lengths, no more.
@@ -126,14 +130,13 @@ impl Jid {
     }
 
     /// ASCII that is known to be fine needs lower case in node and domain only: one copy, one allocation.
-    fn lowered(text: &str, parts: Parts<'_>) -> Result<Jid, JidError> {
-        parts.check_lengths()?;
-        let mut jid = Jid::of(text.into(), parts);
-        let bare_bytes = usize::from(jid.slash);
-        if let Some(text) = Arc::get_mut(&mut jid.text) {
-            text[..bare_bytes].make_ascii_lowercase();
+    #[inline]
+    fn lowered(text: &str, found: &Ascii) -> Jid {
+        let mut copy: Arc<str> = text.into();
+        if let Some(copy) = found.upper.then(|| Arc::get_mut(&mut copy)).flatten() {
+            copy[..found.slash].make_ascii_lowercase();
         }
-        Ok(jid)
+        Jid { text: copy, at: found.at as u16, slash: found.slash as u16, end: text.len() as u16 }
     }
 
     /// Notes where `parts` lie in `text`; their lengths have been checked, so that offsets fit.
@@ -156,12 +159,6 @@ impl<'a> Parts<'a> {
             Some(at) => Parts { node: Some(&bare[..at]), domain: &bare[at + 1..], resource },
             None => Parts { node: None, domain: bare, resource },
         }
-    }
-
-    fn is_ascii_fast(self, profile: Profile) -> bool {
-        self.node.is_none_or(prepare::is_fast_node)
-            && prepare::is_fast_domain(self.domain)
-            && self.resource.is_none_or(|resource| prepare::is_fast_resource(profile, resource))
     }
 
     fn prepare(self, profile: Profile) -> Result<Jid, JidError> {

@@ -1,5 +1,4 @@
-//! Preparation of each part by a profile. ASCII that needs at most lower case is seen in one pass
-//! (`is_fast_…`); the rest goes through the tables of stringprep or PRECIS.
+//! Preparation of each part by a profile, with the tables of stringprep or PRECIS.
 
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
@@ -9,6 +8,7 @@ use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
 use precis_profiles::precis_core::profile::PrecisFastInvocation;
 use precis_profiles::{OpaqueString, UsernameCaseMapped, UsernameCasePreserved};
 
+use super::ascii::{self, is_forbidden_in_node, is_label_byte};
 use super::{JidError, PART_BYTES_MAX, Part, Reason};
 
 /// More than this is not worth preparing: no rule shrinks a text to a fourth. Bytes.
@@ -48,20 +48,6 @@ pub(super) fn check_length(part: Part, text: &str) -> Result<(), JidError> {
     }
 }
 
-/// Visible ASCII but for what RFC 7622 §3.3.1 forbids; both profiles only lower its case.
-pub(super) fn is_fast_node(node: &str) -> bool {
-    node.bytes().all(|b| b.is_ascii_graphic() && !is_forbidden_in_node(b))
-}
-
-/// Labels of letters, digits, hyphens and underscores that are no A-labels, or digits as in an IPv4 literal.
-pub(super) fn is_fast_domain(domain: &str) -> bool {
-    domain.len() <= 253 && domain.split('.').all(|label| is_fast_label(label.as_bytes()))
-}
-
-pub(super) fn is_fast_resource(profile: Profile, resource: &str) -> bool {
-    resource.bytes().all(|b| b.is_ascii_graphic() || b == b' ') && !is_leading_space(profile, resource)
-}
-
 pub(super) fn node(profile: Profile, text: &str) -> Result<Cow<'_, str>, JidError> {
     let rules = match profile {
         Profile::Stringprep => |s: &str| stringprep::nodeprep(s).map(Cow::into_owned).ok(),
@@ -98,7 +84,7 @@ pub(super) fn domain(profile: Profile, text: &str) -> Result<Cow<'_, str>, JidEr
     }
     // A final dot says that the name is whole (RFC 7622 §3.2): another spelling of the same domain.
     let text = text.strip_suffix('.').unwrap_or(text);
-    if is_fast_domain(text) {
+    if ascii::is_domain(text) {
         let mut domain = Cow::Borrowed(text);
         if text.bytes().any(|b| b.is_ascii_uppercase()) {
             domain.to_mut().make_ascii_lowercase();
@@ -157,27 +143,9 @@ fn prepare(part: Part, text: &str, rules: fn(&str) -> Option<String>) -> Result<
     Err(JidError { part, reason })
 }
 
-fn is_forbidden_in_node(b: u8) -> bool {
-    matches!(b, b'"' | b'&' | b'\'' | b'/' | b':' | b'<' | b'>' | b'@')
-}
-
 /// RFC 7622 §3.5 (example 18) refuses a resource that starts with a space; resourceprep lets it in.
 fn is_leading_space(profile: Profile, resource: &str) -> bool {
     profile == Profile::Precis && resource.starts_with(' ')
-}
-
-fn is_fast_label(label: &[u8]) -> bool {
-    matches!(label.len(), 1..=63)
-        && label.iter().all(|&b| is_label_byte(b))
-        && label[0] != b'-'
-        && label[label.len() - 1] != b'-'
-        // `xn--…` is an A-label; hyphens there mean nothing else that is allowed (RFC 5891 §4.2.3.1).
-        && label.get(2..4) != Some(b"--")
-}
-
-/// Letters, digits and the hyphen of host names, and the underscore that internal names have in practice.
-fn is_label_byte(b: u8) -> bool {
-    b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')
 }
 
 fn not_a_domain() -> JidError {
