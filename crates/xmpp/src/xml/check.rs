@@ -6,20 +6,14 @@
 use super::{
     Limits, XmlError,
     scope::{self, Scope},
-    tag::{self, Attribute, Attributes, Seek, Tag},
+    seek::Seek,
+    tag::{self, Tag},
 };
 
 /// What is told about the element while it is checked.
 pub(crate) trait Sink {
     /// A start tag, `depth` 0 for the outermost; its declarations are already in `scope`.
-    fn start(
-        &mut self,
-        depth: usize,
-        buffer: &[u8],
-        tag: &Tag,
-        attributes: &[Attribute],
-        scope: &Scope,
-    ) -> Result<(), XmlError>;
+    fn start(&mut self, depth: usize, buffer: &[u8], tag: &Tag, scope: &Scope) -> Result<(), XmlError>;
     /// A prefix was used at `depth` that is bound outside the children of the outermost element.
     fn borrowed(&mut self, _binding: usize) {}
     /// Text, or a CDATA section with its brackets.
@@ -49,7 +43,8 @@ pub(crate) struct Checker {
     /// Bindings in force outside the outermost element, and outside its children.
     outside: usize,
     outside_children: usize,
-    attributes: Attributes,
+    /// The start tag read last.
+    tag: Tag,
 }
 
 impl Checker {
@@ -62,7 +57,7 @@ impl Checker {
             outside: scope.len(),
             outside_children: 0,
             scope,
-            attributes: Attributes::new(),
+            tag: Tag::default(),
         }
     }
 
@@ -142,9 +137,7 @@ impl Checker {
         sink: &mut impl Sink,
     ) -> Result<Option<usize>, XmlError> {
         let attributes_max = usize::from(limits.attributes_max);
-        let Some(tag) = tag::start_tag(buffer, self.at, &mut self.attributes, attributes_max)? else {
-            return Ok(None);
-        };
+        let Some(end) = self.tag.read(buffer, self.at, attributes_max)? else { return Ok(None) };
         let depth = self.open.len();
         self.elements += 1;
         if depth >= usize::from(limits.depth_max) {
@@ -158,20 +151,21 @@ impl Checker {
         if depth == 0 {
             self.outside_children = self.scope.len();
         }
-        sink.start(depth, buffer, &tag, &self.attributes, &self.scope)?;
-        self.check_prefixes(buffer, &tag, prefixed, depth, sink)?;
-        if tag.empty {
-            self.leave(depth, bindings, tag.end as usize, sink);
+        sink.start(depth, buffer, &self.tag, &self.scope)?;
+        self.check_prefixes(buffer, prefixed, depth, sink)?;
+        if self.tag.empty {
+            self.leave(depth, bindings, end, sink);
         } else {
-            self.open.push(Open { name: tag.start + 1, name_end: tag.name_end, bindings: bindings as u32 });
+            let (name, name_end) = (self.tag.start + 1, self.tag.name_end);
+            self.open.push(Open { name, name_end, bindings: bindings as u32 });
         }
-        Ok(Some(tag.end as usize))
+        Ok(Some(end))
     }
 
     /// Takes in the namespaces the tag declares; the number of its other attributes with a prefix.
     fn declare(&mut self, buffer: &[u8], limits: &Limits) -> Result<usize, XmlError> {
         let mut prefixed = 0;
-        for attribute in &self.attributes {
+        for attribute in &self.tag.attributes {
             if buffer[attribute.name as usize] == b'x' && self.scope.declare(buffer, attribute, limits)? {
                 continue;
             }
@@ -183,19 +177,19 @@ impl Checker {
     fn check_prefixes(
         &self,
         buffer: &[u8],
-        tag: &Tag,
         prefixed: usize,
         depth: usize,
         sink: &mut impl Sink,
     ) -> Result<(), XmlError> {
-        if self.attributes.len() > 1 {
-            scope::check_unique(buffer, &self.attributes, &self.scope, prefixed)?;
+        let tag = &self.tag;
+        if tag.alike || prefixed > 1 {
+            scope::check_unique(buffer, &tag.attributes, &self.scope, prefixed)?;
         }
         if tag.colon != 0 {
             self.use_prefix(tag.prefix(buffer), depth, sink)?;
         }
         if prefixed > 0 {
-            for attribute in self.attributes.iter().filter(|attribute| attribute.colon != 0) {
+            for attribute in tag.attributes.iter().filter(|attribute| attribute.colon != 0) {
                 let prefix = attribute.prefix(buffer);
                 if prefix != b"xmlns" {
                     self.use_prefix(prefix, depth, sink)?;

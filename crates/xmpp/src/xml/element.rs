@@ -6,7 +6,7 @@ use super::{
     Limits, Name, XmlError,
     check::{Checker, Sink},
     scope::Scope,
-    tag::{self, Tag},
+    tag::Tag,
     text::{resolved, write_attribute, write_text},
 };
 use crate::ns;
@@ -232,21 +232,14 @@ struct Tree {
 }
 
 impl Sink for Tree {
-    fn start(
-        &mut self,
-        _: usize,
-        buffer: &[u8],
-        tag: &Tag,
-        attributes: &[tag::Attribute],
-        scope: &Scope,
-    ) -> Result<(), XmlError> {
+    fn start(&mut self, _: usize, buffer: &[u8], tag: &Tag, scope: &Scope) -> Result<(), XmlError> {
         let mut element = Element {
             ns: scope.element(buffer, tag)?,
             name: Name::from_bytes(tag.local(buffer)),
             attributes: Vec::new(),
             nodes: Vec::new(),
         };
-        for attribute in attributes {
+        for attribute in &tag.attributes {
             let (prefix, name) = (attribute.prefix(buffer), attribute.local(buffer));
             let ns = match prefix {
                 b"xmlns" => continue,

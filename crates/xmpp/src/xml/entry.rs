@@ -62,6 +62,7 @@ impl Entry {
     }
 
     /// The stanza, or `None` if the element in `buffer` was something else; ready for the next one.
+    #[inline]
     pub(crate) fn finish(
         &mut self,
         buffer: &[u8],
@@ -69,7 +70,7 @@ impl Entry {
         lang: Option<&str>,
         limits: &Limits,
     ) -> Result<Option<Stanza>, XmlError> {
-        let Some(mut stanza) = self.stanza.take() else { return Ok(None) };
+        let Some(stanza) = &mut self.stanza else { return Ok(None) };
         let start = self.payload_start as usize;
         let end = memchr::memrchr(b'<', buffer).map_or(start, |end| end.max(start));
         let mut children = std::mem::take(&mut self.children);
@@ -86,19 +87,13 @@ impl Entry {
         if stanza.lang.is_none() {
             stanza.lang = lang.map(Box::from);
         }
-        Ok(Some(stanza))
+        Ok(self.stanza.take())
     }
 
-    fn child(
-        &mut self,
-        buffer: &[u8],
-        tag: &Tag,
-        attributes: &[Attribute],
-        scope: &Scope,
-    ) -> Result<(), XmlError> {
+    fn child(&mut self, buffer: &[u8], tag: &Tag, scope: &Scope) -> Result<(), XmlError> {
         let ns = scope.element(buffer, tag)?;
         self.insert_at = tag.name_end;
-        match attributes.iter().find(|attribute| attribute.name(buffer) == b"xmlns") {
+        match tag.attributes.iter().find(|attribute| attribute.name(buffer) == b"xmlns") {
             // The content namespace is not the same on every way out, so it is never written down.
             Some(own) if scope.binding(scope.default()).ns == self.content => {
                 self.edits.push(Edit { at: own.cut, what: What::Remove(own.value_end + 1 - own.cut) });
@@ -116,27 +111,21 @@ impl Entry {
 }
 
 impl Sink for Entry {
-    fn start(
-        &mut self,
-        depth: usize,
-        buffer: &[u8],
-        tag: &Tag,
-        attributes: &[Attribute],
-        scope: &Scope,
-    ) -> Result<(), XmlError> {
+    fn start(&mut self, depth: usize, buffer: &[u8], tag: &Tag, scope: &Scope) -> Result<(), XmlError> {
         match depth {
             0 => {
                 self.payload_start = tag.end;
                 let ns = scope.element(buffer, tag)?;
                 if let Some(kind) = Kind::parse(tag.local(buffer)).filter(|_| ns == self.content) {
-                    self.stanza = Some(start_tag(kind, buffer, attributes)?);
+                    let stanza = self.stanza.insert(Stanza::new(kind, Type::default_of(kind)));
+                    start_tag(stanza, buffer, &tag.attributes)?;
                     let default = scope.default();
                     self.foreign_default =
                         (scope.binding(default).ns != self.content).then_some(default as u32);
                 }
                 Ok(())
             }
-            1 if self.stanza.is_some() => self.child(buffer, tag, attributes, scope),
+            1 if self.stanza.is_some() => self.child(buffer, tag, scope),
             _ => Ok(()),
         }
     }
@@ -157,8 +146,7 @@ impl Sink for Entry {
 }
 
 /// The fields of a start tag. What is wrong with an address or a type is the sender's error, not the stream's.
-fn start_tag(kind: Kind, buffer: &[u8], attributes: &[Attribute]) -> Result<Stanza, XmlError> {
-    let mut stanza = Stanza::new(kind, Type::default_of(kind));
+fn start_tag(stanza: &mut Stanza, buffer: &[u8], attributes: &[Attribute]) -> Result<(), XmlError> {
     let mut typed = false;
     for attribute in attributes {
         let value = || attribute.resolved(buffer);
@@ -169,7 +157,7 @@ fn start_tag(kind: Kind, buffer: &[u8], attributes: &[Attribute]) -> Result<Stan
             b"xml:lang" => stanza.lang = Some(value()?.into()),
             b"type" => {
                 typed = true;
-                match Type::parse(kind, &value()?) {
+                match Type::parse(stanza.kind, &value()?) {
                     Some(ty) => stanza.ty = ty,
                     None => stanza.flags.set(Flags::BAD_TYPE),
                 }
@@ -183,10 +171,10 @@ fn start_tag(kind: Kind, buffer: &[u8], attributes: &[Attribute]) -> Result<Stan
             }
         }
     }
-    if kind == Kind::Iq && !typed {
+    if stanza.kind == Kind::Iq && !typed {
         stanza.flags.set(Flags::BAD_TYPE);
     }
-    Ok(stanza)
+    Ok(())
 }
 
 fn address(text: &str, flags: &mut Flags, bad: u8) -> Option<Jid> {

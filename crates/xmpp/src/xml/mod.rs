@@ -12,6 +12,7 @@ mod error;
 mod name;
 mod reader;
 mod scope;
+mod seek;
 mod tag;
 #[cfg(test)]
 mod tests;

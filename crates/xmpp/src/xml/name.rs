@@ -11,20 +11,21 @@ pub struct Name(Repr);
 // A text with a number is always held as its number, so comparing representations compares texts.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Repr {
-    Known(u16),
+    /// As wide as a word: a name is moved as two, and reading a word that was written in parts waits for them.
+    Known(usize),
     Other(Box<str>),
 }
 
 impl Name {
     /// The text with this number, see [`ns::by_number`].
     pub fn from_number(number: u16) -> Option<Name> {
-        ns::by_number(number).map(|_| Name(Repr::Known(number)))
+        ns::by_number(number).map(|_| Name::numbered(number))
     }
 
     /// The number, if the text is a frequent one.
     pub fn number(&self) -> Option<u16> {
         match self.0 {
-            Repr::Known(number) => Some(number),
+            Repr::Known(number) => Some(number as u16),
             Repr::Other(_) => None,
         }
     }
@@ -32,7 +33,7 @@ impl Name {
     /// The text.
     pub fn as_str(&self) -> &str {
         match &self.0 {
-            Repr::Known(number) => ns::by_number(*number).unwrap_or_default(),
+            Repr::Known(number) => ns::by_number(*number as u16).unwrap_or_default(),
             Repr::Other(text) => text,
         }
     }
@@ -51,16 +52,25 @@ impl Name {
     }
 
     /// From bytes, if they are a frequent text.
+    #[inline]
     pub(crate) fn known(text: &[u8]) -> Option<Name> {
-        if text.is_empty() {
-            return Some(Name::NONE);
-        }
-        ns::known_bytes(text).map(|number| Name(Repr::Known(number)))
+        if text.is_empty() { Some(Name::NONE) } else { ns::known_bytes(text).map(Name::numbered) }
     }
 
     /// From bytes of a checked document.
+    #[inline]
     pub(crate) fn from_bytes(text: &[u8]) -> Name {
-        Name::known(text).unwrap_or_else(|| Name(Repr::Other(String::from_utf8_lossy(text).into())))
+        Name::known(text).unwrap_or_else(|| Name::other(text))
+    }
+
+    #[inline]
+    fn numbered(number: u16) -> Name {
+        Name(Repr::Known(number.into()))
+    }
+
+    #[cold]
+    fn other(text: &[u8]) -> Name {
+        Name(Repr::Other(String::from_utf8_lossy(text).into()))
     }
 }
 

@@ -7,7 +7,8 @@ use super::{
     check::Checker,
     entry::Entry,
     scope::{Binding, Scope},
-    tag::{self, Attribute, Attributes, Seek, Tag},
+    seek::Seek,
+    tag::{self, Tag},
 };
 use crate::{
     ns,
@@ -160,7 +161,7 @@ impl Reader {
     /// Takes `<?xml …?>` (XML 1.0 §2.8); false if it is incomplete.
     fn declaration(&mut self, input: &mut BytesMut) -> Result<bool, XmlError> {
         let Some(end) = self.tag_end(input)? else { return Ok(false) };
-        check_declaration(&input[..end], &mut Attributes::new())?;
+        check_declaration(&input[..end])?;
         input.advance(end);
         self.phase = Phase::Header;
         Ok(true)
@@ -168,12 +169,12 @@ impl Reader {
 
     fn header(&mut self, input: &mut BytesMut) -> Result<Option<Incoming>, XmlError> {
         let Some(end) = self.tag_end(input)? else { return Ok(None) };
-        let mut attributes = Attributes::new();
-        let buffer = &input[..end];
-        let tag = tag::start_tag(buffer, 0, &mut attributes, usize::from(self.limits.attributes_max))?;
-        let tag = tag.filter(|tag| tag.end as usize == end && !tag.empty);
-        let tag = tag.ok_or(XmlError::NotWellFormed("stream header"))?;
-        let (header, outer) = open_stream(buffer, &tag, &attributes, &self.limits)?;
+        let (buffer, mut tag) = (&input[..end], Tag::default());
+        let read = tag.read(buffer, 0, usize::from(self.limits.attributes_max))?;
+        if read != Some(end) || tag.empty {
+            return Err(XmlError::NotWellFormed("stream header"));
+        }
+        let (header, outer) = open_stream(buffer, &tag, &self.limits)?;
         input.advance(end);
         self.outer = Some(Box::new(outer));
         self.phase = Phase::Open;
@@ -267,17 +268,12 @@ fn scope(outer: Option<&Outer>) -> Scope {
     scope
 }
 
-fn open_stream(
-    buffer: &[u8],
-    tag: &Tag,
-    attributes: &[Attribute],
-    limits: &Limits,
-) -> Result<(Header, Outer), XmlError> {
+fn open_stream(buffer: &[u8], tag: &Tag, limits: &Limits) -> Result<(Header, Outer), XmlError> {
     let mut scope = Scope::new(Name::NONE);
     let mut header =
         Header { to: None, from: None, id: None, version: None, lang: None, content: ContentNs::Client };
     let mut prefixed = 0;
-    for attribute in attributes {
+    for attribute in &tag.attributes {
         if scope.declare(buffer, attribute, limits)? {
             continue;
         }
@@ -295,7 +291,7 @@ fn open_stream(
         };
         *field = Some(attribute.resolved(buffer)?.into());
     }
-    super::scope::check_unique(buffer, attributes, &scope, prefixed)?;
+    super::scope::check_unique(buffer, &tag.attributes, &scope, prefixed)?;
     match scope.resolve(tag.prefix(buffer)) {
         None => return Err(XmlError::NotWellFormed("prefix not bound")),
         Some(ns) if ns != ns::STREAMS => return Err(XmlError::InvalidNamespace),
@@ -313,23 +309,23 @@ fn open_stream(
 }
 
 /// `version` must be there, `encoding` and `standalone` may, in this order; the encoding is UTF-8 (RFC 6120 §11.6).
-fn check_declaration(declaration: &[u8], attributes: &mut Attributes) -> Result<(), XmlError> {
+fn check_declaration(declaration: &[u8]) -> Result<(), XmlError> {
     const WRONG: XmlError = XmlError::NotWellFormed("xml declaration");
+    let names = ["version", "encoding", "standalone"];
     let spaced = |rest: &&[u8]| rest.first().is_some_and(|&byte| chars::is(byte, chars::SPACE));
     let inner = declaration.strip_prefix(b"<?xml").filter(spaced);
     let inner = inner.ok_or(XmlError::Restricted("processing instruction"))?;
     let inner = inner.strip_suffix(b"?>").ok_or(WRONG)?;
-    let tag = [b"<xml", inner, b">"].concat();
-    tag::start_tag(&tag, 0, attributes, 3).map_err(|_| WRONG)?.ok_or(WRONG)?;
-    let names = ["version", "encoding", "standalone"];
+    let (written, mut tag) = ([b"<xml", inner, b">"].concat(), Tag::default());
+    tag.read(&written, 0, names.len()).map_err(|_| WRONG)?.ok_or(WRONG)?;
     let mut next = 0;
-    for attribute in attributes.iter() {
-        let at = names.iter().position(|name| name.as_bytes() == attribute.name(&tag)).ok_or(WRONG)?;
+    for attribute in &tag.attributes {
+        let at = names.iter().position(|name| name.as_bytes() == attribute.name(&written)).ok_or(WRONG)?;
         if at < next || next == 0 && at != 0 {
             return Err(WRONG);
         }
         next = at + 1;
-        match (at, attribute.value(&tag)) {
+        match (at, attribute.value(&written)) {
             (0, b"1.0") | (2, b"yes" | b"no") => {}
             (1, encoding) if encoding.eq_ignore_ascii_case(b"utf-8") => {}
             (1, _) => return Err(XmlError::UnsupportedEncoding),

@@ -32,6 +32,7 @@ impl Scope {
         Scope { bindings, default: 0 }
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, binding: Binding) {
         if binding.prefix.is_none() {
             self.default = self.bindings.len();
@@ -43,7 +44,11 @@ impl Scope {
         self.bindings.len()
     }
 
+    #[inline]
     pub(crate) fn truncate(&mut self, len: usize) {
+        if len == self.bindings.len() {
+            return;
+        }
         self.bindings.truncate(len);
         if self.default >= len {
             self.default = self.bindings.iter().rposition(|binding| binding.prefix.is_none()).unwrap_or(0);
@@ -76,11 +81,16 @@ impl Scope {
     }
 
     /// The namespace of the element whose tag this is.
+    #[inline]
     pub(crate) fn element(&self, buffer: &[u8], tag: &Tag) -> Result<Name, XmlError> {
+        if tag.colon == 0 {
+            return Ok(self.bindings[self.default].ns.clone());
+        }
         self.resolve(tag.prefix(buffer)).ok_or(XmlError::NotWellFormed("prefix not bound"))
     }
 
     /// Takes in `attribute` if it declares a namespace, and says whether it does (Namespaces in XML §3).
+    #[inline]
     pub(crate) fn declare(
         &mut self,
         buffer: &[u8],
@@ -93,7 +103,11 @@ impl Scope {
             (b"xmlns", prefix) => prefix,
             _ => return Ok(false),
         };
-        let ns = namespace(attribute.value(buffer))?;
+        let value = attribute.value(buffer);
+        let ns = match Name::known(value) {
+            Some(known) => known,
+            None => Name::from(text::resolved(value, true)?.as_ref()),
+        };
         match prefix {
             b"xml" if ns == ns::XML => return Ok(true),
             b"xml" | b"xmlns" => return Err(WRONG),
@@ -107,13 +121,6 @@ impl Scope {
         }
         self.push(Binding { prefix: Name::from_bytes(prefix), ns });
         Ok(true)
-    }
-}
-
-fn namespace(value: &[u8]) -> Result<Name, XmlError> {
-    match Name::known(value) {
-        Some(known) => Ok(known),
-        None => Ok(Name::from(text::resolved(value, true)?.as_ref())),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A start tag, a run of text, a CDATA section: the tokens of a document, each read in one go.
 //!
 //! Every function takes the buffer and the offset at which the token begins, and answers `None` when the buffer ends
-//! before the token does. Then [`Seek`] finds the end without looking twice at any byte.
+//! before the token does. Then [`Seek`](super::seek::Seek) finds the end without looking twice at any byte.
 
 use std::borrow::Cow;
 
@@ -64,17 +64,19 @@ struct Seen {
     to_resolve: bool,
 }
 
-pub(crate) type Attributes = SmallVec<[Attribute; 8]>;
-
-/// Where the parts of a start tag are in the buffer.
-#[derive(Debug, Clone, Copy)]
+/// Where the parts of a start tag are in the buffer. One is used for many tags.
+#[derive(Debug, Default)]
 pub(crate) struct Tag {
     pub(crate) start: u32,
+    /// Offset of the colon, 0 if there is none.
     pub(crate) colon: u32,
     pub(crate) name_end: u32,
     pub(crate) end: u32,
     /// `<a/>`: the element ends with its tag.
     pub(crate) empty: bool,
+    /// Not all names of the attributes were seen to differ: they have to be compared.
+    pub(crate) alike: bool,
+    pub(crate) attributes: SmallVec<[Attribute; 8]>,
 }
 
 impl Tag {
@@ -90,53 +92,64 @@ impl Tag {
         let start = if self.colon == 0 { self.start } else { self.colon };
         &buffer[start as usize + 1..self.name_end as usize]
     }
+
+    /// Reads the start tag at `start` in place of the one before; its end, too, is answered.
+    pub(crate) fn read(
+        &mut self,
+        buffer: &[u8],
+        start: usize,
+        attributes_max: usize,
+    ) -> Result<Option<usize>, XmlError> {
+        self.attributes.clear();
+        self.alike = false;
+        let (mut seen, mut signatures) = (Seen::default(), 0);
+        let Some((name_end, colon)) = name(buffer, start + 1, &mut seen)? else { return Ok(None) };
+        (self.start, self.name_end, self.colon) = (start as u32, name_end as u32, colon as u32);
+        let mut at = name_end;
+        let end = loop {
+            let cut = at;
+            at = skip_space(buffer, at);
+            match buffer.get(at) {
+                None => return Ok(None),
+                Some(b'>') => break at + 1,
+                Some(b'/') => match buffer.get(at + 1) {
+                    None => return Ok(None),
+                    Some(b'>') => break at + 2,
+                    Some(_) => return Err(UNEXPECTED),
+                },
+                Some(_) if at == cut => return Err(UNEXPECTED),
+                Some(_) => {
+                    let Some(attribute) = attribute(buffer, cut, at, &mut seen)? else { return Ok(None) };
+                    if self.attributes.len() == attributes_max {
+                        return Err(XmlError::Limit("attributes_max"));
+                    }
+                    let signature = signature(attribute.name(buffer));
+                    self.alike |= signatures & signature != 0;
+                    signatures |= signature;
+                    at = attribute.value_end as usize + 1;
+                    self.attributes.push(attribute);
+                }
+            }
+        };
+        (self.end, self.empty) = (end as u32, end - at == 2);
+        if seen.beyond_ascii {
+            chars::check_beyond_ascii(&buffer[start..end])?;
+            chars::check_name(self.name(buffer))?;
+            self.attributes.iter().try_for_each(|attribute| chars::check_name(attribute.name(buffer)))?;
+        }
+        Ok(Some(end))
+    }
 }
 
 const UNEXPECTED: XmlError = XmlError::NotWellFormed("unexpected byte in a tag");
 
-/// Reads the start tag at `start`. Its attributes replace what is in `attributes`.
-pub(crate) fn start_tag(
-    buffer: &[u8],
-    start: usize,
-    attributes: &mut Attributes,
-    attributes_max: usize,
-) -> Result<Option<Tag>, XmlError> {
-    attributes.clear();
-    let mut seen = Seen::default();
-    let Some((name_end, colon)) = name(buffer, start + 1, &mut seen)? else { return Ok(None) };
-    let mut at = name_end;
-    let (end, empty) = loop {
-        let cut = at;
-        at = skip_space(buffer, at);
-        match buffer.get(at) {
-            None => return Ok(None),
-            Some(b'>') => break (at + 1, false),
-            Some(b'/') => match buffer.get(at + 1) {
-                None => return Ok(None),
-                Some(b'>') => break (at + 2, true),
-                Some(_) => return Err(UNEXPECTED),
-            },
-            Some(_) if at == cut => return Err(UNEXPECTED),
-            Some(_) => {
-                let Some(attribute) = attribute(buffer, cut, at, &mut seen)? else { return Ok(None) };
-                if attributes.len() == attributes_max {
-                    return Err(XmlError::Limit("attributes_max"));
-                }
-                at = attribute.value_end as usize + 1;
-                attributes.push(attribute);
-            }
-        }
-    };
-    let tag =
-        Tag { start: start as u32, colon: colon as u32, name_end: name_end as u32, end: end as u32, empty };
-    if seen.beyond_ascii {
-        chars::check_beyond_ascii(&buffer[start..end])?;
-        chars::check_name(tag.name(buffer))?;
-        attributes.iter().try_for_each(|attribute| chars::check_name(attribute.name(buffer)))?;
-    }
-    Ok(Some(tag))
+/// One bit of 64: names that differ in it are not the same.
+fn signature(name: &[u8]) -> u64 {
+    let outer = |byte: Option<&u8>| byte.map_or(0, |byte| usize::from(*byte));
+    1 << ((outer(name.first()) * 7 + outer(name.last()) * 5 + name.len()) % 64)
 }
 
+#[inline]
 fn attribute(
     buffer: &[u8],
     cut: usize,
@@ -153,7 +166,11 @@ fn attribute(
     };
     let value = at + 1;
     seen.to_resolve = false;
-    let Some(value_end) = value_end(buffer, value, quote, seen)? else { return Ok(None) };
+    let mut value_end = chars::skip_plain(buffer, value, [quote, b'<', b'&']);
+    if buffer.get(value_end) != Some(&quote) {
+        let Some(end) = odd_value_end(buffer, value_end, quote, seen)? else { return Ok(None) };
+        value_end = end;
+    }
     Ok(Some(Attribute {
         cut: cut as u32,
         name: start as u32,
@@ -181,10 +198,14 @@ fn spaced_quote(buffer: &[u8], at: usize) -> Result<Option<(usize, u8)>, XmlErro
     }
 }
 
-/// Offset of the quote that ends the value beginning at `at`.
-fn value_end(buffer: &[u8], mut at: usize, quote: u8, seen: &mut Seen) -> Result<Option<usize>, XmlError> {
+/// Offset of the quote that ends the value, which up to `at` is plain.
+fn odd_value_end(
+    buffer: &[u8],
+    mut at: usize,
+    quote: u8,
+    seen: &mut Seen,
+) -> Result<Option<usize>, XmlError> {
     loop {
-        at = chars::skip_plain(buffer, at, [quote, b'<', b'&']);
         let Some(&byte) = buffer.get(at) else { return Ok(None) };
         match byte {
             _ if byte == quote => return Ok(Some(at)),
@@ -206,40 +227,60 @@ fn value_end(buffer: &[u8], mut at: usize, quote: u8, seen: &mut Seen) -> Result
             b'<' => return Err(XmlError::NotWellFormed("less-than sign in an attribute")),
             _ => return Err(XmlError::NotWellFormed("character not allowed in xml")),
         }
+        at = chars::skip_plain(buffer, at, [quote, b'<', b'&']);
     }
 }
 
 /// End of the name at `start` and offset of its colon, 0 if it has none. What is beyond ASCII is checked later.
+#[inline]
 fn name(buffer: &[u8], start: usize, seen: &mut Seen) -> Result<Option<(usize, usize)>, XmlError> {
-    const WRONG: XmlError = XmlError::NotWellFormed("character not allowed in a name");
+    let end = skip_name(buffer, start);
+    match buffer.get(end) {
+        Some(&after) if after < 0x80 && after != b':' && is(buffer[start], NAME_START) => Ok(Some((end, 0))),
+        _ => odd_name(buffer, start, seen),
+    }
+}
+
+/// As [`name`], for one with a colon, characters beyond ASCII, or something wrong.
+fn odd_name(buffer: &[u8], start: usize, seen: &mut Seen) -> Result<Option<(usize, usize)>, XmlError> {
     let Some(end) = part(buffer, start, seen)? else { return Ok(None) };
     if buffer[end] != b':' {
         return Ok(Some((end, 0)));
     }
     // Namespaces in XML §4: one colon, a name on either side.
     let (colon, Some(end)) = (end, part(buffer, end + 1, seen)?) else { return Ok(None) };
-    if buffer[end] == b':' { Err(WRONG) } else { Ok(Some((end, colon))) }
+    if buffer[end] == b':' { Err(NO_NAME) } else { Ok(Some((end, colon))) }
 }
+
+const NO_NAME: XmlError = XmlError::NotWellFormed("character not allowed in a name");
 
 /// End of a name without colons.
 fn part(buffer: &[u8], start: usize, seen: &mut Seen) -> Result<Option<usize>, XmlError> {
     let mut at = start;
     loop {
-        let rest = buffer.get(at..).unwrap_or_default();
-        let Some(plain) = rest.iter().position(|byte| !is(*byte, NAME)) else { break };
-        at += plain;
-        if buffer[at] >= 0x80 {
-            seen.beyond_ascii = true;
-            at = chars::skip_beyond_ascii(buffer, at);
-        } else if buffer[start] < 0x80 && !is(buffer[start], NAME_START) {
-            return Err(XmlError::NotWellFormed("character not allowed in a name"));
-        } else {
-            return Ok(Some(at));
+        at = skip_name(buffer, at);
+        match buffer.get(at) {
+            None => return Ok(None),
+            Some(0x80..) => {
+                seen.beyond_ascii = true;
+                at = chars::skip_beyond_ascii(buffer, at);
+            }
+            Some(_) if buffer[start] < 0x80 && !is(buffer[start], NAME_START) => return Err(NO_NAME),
+            Some(_) => return Ok(Some(at)),
         }
     }
-    Ok(None)
 }
 
+/// Names are short and their lengths repeat: a branch a byte is predicted, and waits for nothing.
+#[inline]
+fn skip_name(buffer: &[u8], mut at: usize) -> usize {
+    while buffer.get(at).is_some_and(|byte| is(*byte, NAME)) {
+        at += 1;
+    }
+    at
+}
+
+#[inline]
 fn skip_space(buffer: &[u8], mut at: usize) -> usize {
     while buffer.get(at).is_some_and(|byte| is(*byte, SPACE)) {
         at += 1;
@@ -275,7 +316,7 @@ pub(crate) fn text(buffer: &[u8], start: usize) -> Result<Option<usize>, XmlErro
     Ok(Some(at))
 }
 
-const CDATA: &[u8] = b"<![CDATA[";
+pub(super) const CDATA: &[u8] = b"<![CDATA[";
 
 /// Checks the CDATA section at `start`, where `<!` has been seen; the only such thing a stream may have.
 pub(crate) fn cdata(buffer: &[u8], start: usize) -> Result<Option<usize>, XmlError> {
@@ -311,75 +352,5 @@ pub(crate) fn end_tag(buffer: &[u8], start: usize, name: &[u8]) -> Result<Option
         None => Ok(None),
         Some(b'>') => Ok(Some(start + 2 + end + 1)),
         Some(_) => Err(WRONG),
-    }
-}
-
-/// Finds the end of a token over many arrivals of input, and looks at each byte once.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Seek {
-    /// Bytes of the token already looked at; 0: no search is under way.
-    seen: u32,
-    /// Inside a tag: the quote of the value the search is in.
-    quote: u8,
-}
-
-impl Seek {
-    pub(crate) fn is_under_way(self) -> bool {
-        self.seen != 0
-    }
-
-    /// The end of the token at `start`; `None` if the buffer ends before it.
-    pub(crate) fn end(&mut self, buffer: &[u8], start: usize) -> Option<usize> {
-        let token = &buffer[start..];
-        let end = match token {
-            // Refused at sight.
-            [b'<', b'?', ..] => Some(2),
-            [b'<', b'!', ..] => self.section_end(token),
-            [b'<', ..] => self.tag_end(token),
-            _ => memchr::memchr(b'<', &token[self.seen as usize..]).map(|at| at + self.seen as usize),
-        };
-        self.settle(token, end).map(|end| start + end)
-    }
-
-    /// The end of the tag, or of the XML declaration, with which `buffer` begins.
-    pub(crate) fn tag(&mut self, buffer: &[u8]) -> Option<usize> {
-        let end = self.tag_end(buffer);
-        self.settle(buffer, end)
-    }
-
-    fn settle(&mut self, token: &[u8], end: Option<usize>) -> Option<usize> {
-        match end {
-            Some(_) => *self = Seek::default(),
-            None => self.seen = token.len() as u32,
-        }
-        end
-    }
-
-    fn tag_end(&mut self, token: &[u8]) -> Option<usize> {
-        let mut at = self.seen as usize;
-        loop {
-            let rest = &token[at..];
-            if self.quote == 0 {
-                at += memchr::memchr3(b'>', b'"', b'\'', rest)?;
-                if token[at] == b'>' {
-                    return Some(at + 1);
-                }
-                self.quote = token[at];
-            } else {
-                at += memchr::memchr(self.quote, rest)?;
-                self.quote = 0;
-            }
-            at += 1;
-        }
-    }
-
-    fn section_end(&mut self, token: &[u8]) -> Option<usize> {
-        // What is no CDATA section is refused at the first byte that differs, so it needs no end.
-        let seen = token.len().min(CDATA.len());
-        if token[..seen] != CDATA[..seen] {
-            return Some(seen);
-        }
-        let from = (self.seen as usize).saturating_sub(2).max(CDATA.len());
-        memchr::memmem::find(token.get(from..)?, b"]]>").map(|at| from + at + 3)
     }
 }
