@@ -136,7 +136,7 @@ impl Client {
                     }
                 }
                 Ok(Framed::End) => return Ok(Event::Closed),
-                Ok(Framed::Header(_)) => {}
+                Ok(Framed::Header) => {}
                 Err(_) if self.is_closing => return Ok(Event::Closed),
                 Err(error) => return Err(error),
             }
@@ -153,7 +153,7 @@ impl Client {
             // What is not acknowledged when a stream closes may be kept as undelivered (XEP-0198 §4).
             self.wire.push(management.answer().as_bytes());
         }
-        self.wire.push(b"</stream:stream>");
+        self.wire.close();
     }
 
     /// Closes the stream (RFC 6120 §4.4) and waits until the server has; what arrives meanwhile is dropped.

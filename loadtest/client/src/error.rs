@@ -63,11 +63,6 @@ impl Error {
         Error::new(stage, Error::CLOSED)
     }
 
-    /// The same, told of another stage.
-    pub(crate) fn at(self, stage: Stage) -> Error {
-        Error { stage, ..self }
-    }
-
     pub(crate) fn io(stage: Stage, error: &io::Error) -> Error {
         let condition = match error.kind() {
             io::ErrorKind::ConnectionRefused => "connection-refused",

@@ -1,6 +1,7 @@
 //! The byte streams below XMPP, and the one buffer per thread that they are read into: an idle connection holds none.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -54,6 +55,7 @@ impl Io {
         let config = match kind {
             Secured::Starttls => &tls.starttls,
             Secured::Direct => &tls.direct,
+            Secured::Https => &tls.https,
         };
         let name =
             ServerName::try_from(plan.domain.as_ref()).map_err(|_| Error::new(Stage::Tls, "bad-name"))?;
@@ -94,6 +96,20 @@ impl Io {
         }
     }
 
+    /// Appends what has arrived; 0 bytes are the end.
+    pub(crate) async fn read(&mut self, into: &mut BytesMut) -> io::Result<usize> {
+        poll_fn(|cx| self.poll_read(cx, into)).await
+    }
+
+    /// Writes all of it.
+    pub(crate) async fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let count = poll_fn(|cx| self.poll_write(cx, bytes)).await?;
+            bytes = &bytes[count..];
+        }
+        poll_fn(|cx| self.poll_flush(cx)).await
+    }
+
     /// Drops the connection as a lost network would: the server is told nothing in XMPP or TLS, and the port is free
     /// at once.
     pub(crate) fn abandon(self) {
@@ -111,4 +127,5 @@ impl Io {
 pub(crate) enum Secured {
     Starttls,
     Direct,
+    Https,
 }

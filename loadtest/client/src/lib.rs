@@ -11,12 +11,14 @@ mod client;
 mod element;
 mod error;
 mod framer;
+mod http;
 mod io;
 mod login;
 mod management;
 mod plan;
 mod sasl;
 mod tls;
+mod websocket;
 mod wire;
 
 pub use client::{Client, Event, Resumption, connect, resume};

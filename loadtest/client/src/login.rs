@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::time::Instant;
-use xmpp::xml::{write_attribute, write_text};
+use xmpp::xml::write_text;
 
 use crate::element::Element;
 use crate::error::{Error, Stage};
@@ -12,6 +12,7 @@ use crate::io::{Io, Secured};
 use crate::management::{self, Management, State};
 use crate::plan::{Plan, Transport};
 use crate::sasl;
+use crate::websocket::WebSocket;
 use crate::wire::{Wire, ended};
 
 /// How long each stage of a login took.
@@ -21,11 +22,13 @@ pub struct Timings {
     pub connect: Duration,
     /// TLS, and the STARTTLS before it; zero without.
     pub tls: Duration,
+    /// Opening streams, up to their features: one, or two, before the login, and one after it; and the WebSocket.
+    pub stream: Duration,
     /// In-band registration; zero without.
     pub register: Duration,
     /// SASL, up to its success.
     pub auth: Duration,
-    /// From the success to the bound resource, with the new stream's header; stream management is not in it.
+    /// Binding the resource on the new stream.
     pub bind: Duration,
     /// Enabling or resuming stream management; zero without.
     pub management: Duration,
@@ -98,24 +101,12 @@ impl<'a> Login<'a> {
     /// Up to the features of the stream that a resource is bound on.
     async fn start(plan: &'a Plan) -> Result<(Login<'a>, Element), Error> {
         let began = Instant::now();
-        let io = Io::connect(plan).await?;
-        let timings = Timings { connect: began.elapsed(), ..Timings::default() };
-        let mut login = Login { plan, wire: Wire::new(io), timings, began };
-        if plan.transport == Transport::Tls {
-            login = login.secure(Secured::Direct, Instant::now()).await?;
-        }
+        let mut timings = Timings::default();
+        let wire = connected(plan, &mut timings).await?;
+        let mut login = Login { plan, wire, timings, began };
         let mut features = login.open().await?;
         if plan.transport == Transport::Starttls {
-            let began = Instant::now();
-            if !features.contains(b"urn:ietf:params:xml:ns:xmpp-tls") {
-                return Err(Error::new(Stage::Tls, "not-offered"));
-            }
-            login.push("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
-            let answer = login.element(Stage::Tls).await?;
-            if answer.name() != b"proceed" {
-                return Err(Error::new(Stage::Tls, "refused"));
-            }
-            login = login.secure(Secured::Starttls, began).await?;
+            login = login.start_tls(&features).await?;
             features = login.open().await?;
         }
         if plan.register {
@@ -124,27 +115,31 @@ impl<'a> Login<'a> {
         let began = Instant::now();
         sasl::authenticate(&mut login, &features).await?;
         login.timings.auth = began.elapsed();
-        let began = Instant::now();
         let features = login.open().await?;
-        login.timings.bind = began.elapsed();
         Ok((login, features))
     }
 
-    async fn secure(self, kind: Secured, began: Instant) -> Result<Login<'a>, Error> {
-        let wire = Wire::new(self.wire.into_io().secure(self.plan, kind).await?);
+    /// RFC 6120 §5.4.
+    async fn start_tls(mut self, features: &Element) -> Result<Login<'a>, Error> {
+        let began = Instant::now();
+        if !features.contains(xmpp::ns::TLS.as_bytes()) {
+            return Err(Error::new(Stage::Tls, "not-offered"));
+        }
+        self.push("<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>");
+        if self.element(Stage::Tls).await?.name() != b"proceed" {
+            return Err(Error::new(Stage::Tls, "refused"));
+        }
+        let wire = Wire::stream(self.wire.into_io().secure(self.plan, Secured::Starttls).await?);
         let timings = Timings { tls: began.elapsed(), ..self.timings };
         Ok(Login { wire, timings, ..self })
     }
 
     /// Opens a stream (RFC 6120 §4.2) and reads its features.
     async fn open(&mut self) -> Result<Element, Error> {
-        let mut header = b"<?xml version='1.0'?><stream:stream xmlns='jabber:client' \
-            xmlns:stream='http://etherx.jabber.org/streams' version='1.0'"
-            .to_vec();
-        write_attribute(&mut header, "to", &self.plan.domain);
-        header.push(b'>');
-        self.wire.push(&header);
+        let began = Instant::now();
+        self.wire.open(&self.plan.domain);
         let features = self.element(Stage::Stream).await?;
+        self.timings.stream += began.elapsed();
         if features.name() == b"features" {
             Ok(features)
         } else {
@@ -192,7 +187,7 @@ impl<'a> Login<'a> {
             self.push(session);
             self.result(Stage::Bind).await?;
         }
-        self.timings.bind += began.elapsed();
+        self.timings.bind = began.elapsed();
         let management = self.enable(features).await?;
         self.finish(jid, management).await
     }
@@ -234,7 +229,7 @@ impl<'a> Login<'a> {
         self.wire.flush().await.map_err(|error| Error::io(stage, &error))?;
         loop {
             match ended(stage, self.wire.next().await)? {
-                Framed::Header(_) => {}
+                Framed::Header => {}
                 Framed::Element(element) if element.is_stream_error() => {
                     return Err(Error::from_element(stage, &element));
                 }
@@ -248,6 +243,32 @@ impl<'a> Login<'a> {
     async fn result(&mut self, stage: Stage) -> Result<Element, Error> {
         let answer = self.element(stage).await?;
         if answer.ty() == Some("result") { Ok(answer) } else { Err(Error::from_element(stage, &answer)) }
+    }
+}
+
+/// Connects, and secures the connection unless the stream does that.
+async fn connected(plan: &Plan, timings: &mut Timings) -> Result<Wire, Error> {
+    let began = Instant::now();
+    let mut io = Io::connect(plan).await?;
+    timings.connect = began.elapsed();
+    let secured = match plan.transport {
+        Transport::Tls => Some(Secured::Direct),
+        Transport::WebSocketTls => Some(Secured::Https),
+        _ => None,
+    };
+    if let Some(secured) = secured {
+        let began = Instant::now();
+        io = io.secure(plan, secured).await?;
+        timings.tls = began.elapsed();
+    }
+    match plan.transport {
+        Transport::WebSocket | Transport::WebSocketTls => {
+            let began = Instant::now();
+            let socket = WebSocket::open(&mut io, plan).await?;
+            timings.stream = began.elapsed();
+            Ok(Wire::messages(io, socket))
+        }
+        _ => Ok(Wire::stream(io)),
     }
 }
 

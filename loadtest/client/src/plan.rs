@@ -95,10 +95,3 @@ impl Default for Management {
         Management { resume: true, request_every: 5, unacknowledged_max: 10_000 }
     }
 }
-
-impl Transport {
-    /// Whether the session begins with HTTP, and every element declares its own namespace.
-    pub(crate) fn is_framed(self) -> bool {
-        matches!(self, Transport::WebSocket | Transport::WebSocketTls | Transport::Bosh)
-    }
-}

@@ -6,10 +6,14 @@ use std::io;
 use std::task::{Context, Poll, ready};
 
 use bytes::BytesMut;
+use memchr::memmem;
+use xmpp::xml::write_attribute;
 
 use crate::error::{Error, Stage};
-use crate::framer::{Framed, Framer};
+use crate::framer::{Framed, Framer, markup};
+use crate::http::invalid;
 use crate::io::Io;
+use crate::websocket::WebSocket;
 
 /// An element, and what waits to be written, may have this many bytes.
 const BUFFER_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -20,6 +24,8 @@ const KEPT_BYTES_MAX: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct Wire {
     io: Io,
+    /// RFC 7395, if elements travel in messages of their own.
+    socket: Option<Box<WebSocket>>,
     framer: Framer,
     inbox: BytesMut,
     outbox: Vec<u8>,
@@ -30,9 +36,11 @@ pub(crate) struct Wire {
 }
 
 impl Wire {
-    pub(crate) fn new(io: Io) -> Wire {
+    /// Elements in one long document (RFC 6120 §4.2).
+    pub(crate) fn stream(io: Io) -> Wire {
         Wire {
             io,
+            socket: None,
             framer: Framer::default(),
             inbox: BytesMut::new(),
             outbox: Vec::new(),
@@ -41,14 +49,60 @@ impl Wire {
         }
     }
 
-    /// The connection alone, to be secured.
+    /// Elements in messages (RFC 7395 §3.3).
+    pub(crate) fn messages(io: Io, socket: WebSocket) -> Wire {
+        Wire { socket: Some(Box::new(socket)), ..Wire::stream(io) }
+    }
+
+    /// The connection alone, to be secured or dropped.
     pub(crate) fn into_io(self) -> Io {
         self.io
     }
 
-    /// Has an element, or a stream's header or end, written with the next drain.
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
-        self.outbox.extend_from_slice(bytes);
+    /// Opens a stream to a domain, the first one or a new one after the login.
+    pub(crate) fn open(&mut self, domain: &str) {
+        let mut to = Vec::new();
+        write_attribute(&mut to, "to", domain);
+        match &mut self.socket {
+            Some(socket) => {
+                let open =
+                    [b"<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' version='1.0'", &to[..], b"/>"]
+                        .concat();
+                socket.message(&open, &mut self.outbox);
+            }
+            None => {
+                self.outbox.extend_from_slice(
+                    b"<?xml version='1.0'?><stream:stream xmlns='jabber:client' \
+                      xmlns:stream='http://etherx.jabber.org/streams' version='1.0'",
+                );
+                self.outbox.extend_from_slice(&to);
+                self.outbox.push(b'>');
+            }
+        }
+    }
+
+    /// Closes the stream.
+    pub(crate) fn close(&mut self) {
+        match &mut self.socket {
+            Some(socket) => {
+                socket.message(b"<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>", &mut self.outbox);
+            }
+            None => self.outbox.extend_from_slice(b"</stream:stream>"),
+        }
+    }
+
+    /// Has an element written with the next drain.
+    pub(crate) fn push(&mut self, element: &[u8]) {
+        match &mut self.socket {
+            Some(socket) => match content_ns(element) {
+                Some(name_end) => {
+                    let (name, rest) = element.split_at(name_end);
+                    socket.message(&[name, b" xmlns='jabber:client'", rest].concat(), &mut self.outbox);
+                }
+                None => socket.message(element, &mut self.outbox),
+            },
+            None => self.outbox.extend_from_slice(element),
+        }
     }
 
     /// Whether there is room for more.
@@ -65,9 +119,7 @@ impl Wire {
     pub(crate) async fn flush(&mut self) -> io::Result<()> {
         poll_fn(|cx| {
             while self.poll_drain(cx)?.is_pending() {
-                if self.inbox.len() >= BUFFER_BYTES_MAX
-                    || ready!(self.io.poll_read(cx, &mut self.inbox))? == 0
-                {
+                if self.inbox.len() >= BUFFER_BYTES_MAX || ready!(self.poll_fill(cx))? == 0 {
                     return Poll::Pending;
                 }
             }
@@ -76,28 +128,48 @@ impl Wire {
         .await
     }
 
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Framed>>> {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<Framed>>> {
         // Whatever becomes of it is seen at the next flush, or by reading.
         let _ = self.poll_drain(cx);
         loop {
             if !self.inbox.is_empty()
                 && let Some(framed) = self.framer.next(&mut self.inbox)
             {
-                return Poll::Ready(Ok(Some(framed)));
+                return Poll::Ready(Ok(Some(self.understood(framed))));
             }
             if self.inbox.is_empty() {
                 // Lets go of what was read into.
                 self.inbox = BytesMut::new();
             } else if self.inbox.len() > BUFFER_BYTES_MAX {
-                return Poll::Ready(Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "an element without an end",
-                )));
+                return Poll::Ready(Err(invalid("an element without an end")));
             }
-            if ready!(self.io.poll_read(cx, &mut self.inbox))? == 0 {
+            if ready!(self.poll_fill(cx))? == 0 {
                 return Poll::Ready(Ok(None));
             }
         }
+    }
+
+    /// In messages, elements open and close a stream (RFC 7395 §3.4, §3.6).
+    fn understood(&self, framed: Framed) -> Framed {
+        match framed {
+            Framed::Element(element) if self.socket.is_some() => match element.name() {
+                b"open" => Framed::Header,
+                b"close" => Framed::End,
+                _ => Framed::Element(element),
+            },
+            other => other,
+        }
+    }
+
+    /// Appends to the inbox; 0 bytes are the end.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let Some(socket) = &mut self.socket else { return self.io.poll_read(cx, &mut self.inbox) };
+        if socket.is_closed() {
+            return Poll::Ready(Ok(0));
+        }
+        let count = ready!(self.io.poll_read(cx, socket.raw()))?;
+        socket.decode(&mut self.inbox, &mut self.outbox)?;
+        Poll::Ready(Ok(count))
     }
 
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -120,6 +192,13 @@ impl Wire {
         }
         Poll::Ready(Ok(()))
     }
+}
+
+/// Where an element that stands alone has to be told its namespace (RFC 7395 §3.3.3); `None` if it says it itself.
+fn content_ns(element: &[u8]) -> Option<usize> {
+    let head = &element[..markup(element, 0)?.end];
+    let name_end = head.iter().position(|byte| matches!(byte, b' ' | b'/' | b'>'))?;
+    memmem::find(head, b" xmlns=").is_none().then_some(name_end)
 }
 
 /// Whatever ends a connection, as an error of the stage it ended in.
