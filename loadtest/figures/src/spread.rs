@@ -14,23 +14,32 @@ const SIGNIFICANT_DIGITS: u8 = 3;
 /// A histogram of latencies in microseconds, three significant digits, up to an hour.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Spread {
-    /// The histogram as base64 of its V2 form with compression, which other tools of HdrHistogram read. Empty: nothing was recorded.
+    /// The histogram as base64 of its V2 form with compression, which other tools of `HdrHistogram` read. Empty: nothing was recorded.
     pub histogram: String,
+    /// How many were recorded.
     pub count: u64,
+    /// The arithmetic mean.
     pub mean_us: f64,
+    /// The shortest.
     pub min_us: u64,
+    /// The median.
     pub p50_us: u64,
+    /// 90 % took no longer.
     pub p90_us: u64,
+    /// 95 % took no longer.
     pub p95_us: u64,
+    /// 99 % took no longer.
     pub p99_us: u64,
+    /// 99.9 % took no longer.
     pub p999_us: u64,
+    /// The longest.
     pub max_us: u64,
 }
 
-/// A histogram that was not written by us, or was cut.
+/// Bytes that were not written by us, or were cut.
 #[derive(Debug, thiserror::Error)]
-#[error("not a histogram: {0}")]
-pub struct Malformed(String);
+#[error("cannot be read: {0}")]
+pub struct Malformed(pub(crate) String);
 
 impl Spread {
     /// The histogram itself; empty for the default.

@@ -2,8 +2,13 @@
 
 use std::fmt;
 
-/// What a followed message is sent to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What a followed message is sent to. As text `17`, or `room 3f2a91c0`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(into = "String", try_from = "String")]
+#[schemars(with = "String")]
 pub enum Address {
     /// The account of this number.
     Account(u32),
@@ -18,6 +23,7 @@ pub struct MessageId {
     pub run: u32,
     /// The sender's account.
     pub from: u32,
+    /// The account, or the room or node.
     pub to: Address,
     /// From 1 for each session and address; the sender's session among all of its account's is in the upper half.
     pub seq: u64,
@@ -29,6 +35,32 @@ impl Address {
     /// A room or node by its key: its bare JID, for a node with ` ` and the node's name behind.
     pub fn room(key: &str) -> Self {
         Self::Room(crc32(key.as_bytes()))
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Account(number) => write!(f, "{number}"),
+            Self::Room(number) => write!(f, "room {number:08x}"),
+        }
+    }
+}
+
+impl From<Address> for String {
+    fn from(address: Address) -> Self {
+        address.to_string()
+    }
+}
+
+impl TryFrom<String> for Address {
+    type Error = std::num::ParseIntError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.strip_prefix("room ") {
+            Some(room) => u32::from_str_radix(room, 16).map(Self::Room),
+            None => text.parse().map(Self::Account),
+        }
     }
 }
 
@@ -145,7 +177,8 @@ mod tests {
 
     #[test]
     fn foreign_ids_are_not_ours() {
-        for id in ["", "tl", "tl.", "tl.1.2.3.4", "tl.1.2.3.4.5.6", "tl.1.2.3..5", "tl.1.2.3.4.A", "purple1"] {
+        for id in ["", "tl", "tl.", "tl.1.2.3.4", "tl.1.2.3.4.5.6", "tl.1.2.3..5", "tl.1.2.3.4.A", "purple1"]
+        {
             assert_eq!(MessageId::parse(id.as_bytes()), None, "{id}");
         }
         assert_eq!(MessageId::parse(b"tl.zzzzzzzzzzzzzz.2.3.4.5"), None, "more than a number holds");

@@ -23,6 +23,10 @@ mod ranges;
 mod rooms;
 mod settle;
 mod verdict;
+mod wire;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -35,6 +39,8 @@ pub use verdict::{Kind, NAMED_MAX, Offence, Verdict};
 use incoming::{Arrived, Stay};
 use log::{Finished, Log};
 use outgoing::{Sent, Told};
+
+use crate::Malformed;
 
 /// How a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,7 +136,9 @@ impl Book {
         let Incoming { account, from_ms, stays, arrived, delayed, astray, named, .. } = incoming;
         self.found.delayed += delayed;
         self.found.astray += astray;
-        named.into_iter().for_each(|offence| self.found.name(offence));
+        for offence in named {
+            self.found.name(offence);
+        }
         let receiver = Receiver { from_ms, to_ms: at_ms as u32, end, stays, arrived: arrived.finish() };
         self.receivers.entry(account).or_default().push(receiver);
     }
@@ -150,7 +158,19 @@ impl Book {
         self.archives.extend(other.archives);
         self.found.delayed += other.found.delayed;
         self.found.astray += other.found.astray;
-        other.found.offences.into_iter().for_each(|offence| self.found.name(offence));
+        for offence in other.found.offences {
+            self.found.name(offence);
+        }
+    }
+
+    /// Everything as bytes, for another process.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        wire::write(self)
+    }
+
+    /// What [`Book::to_bytes`] has written.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
+        wire::read(bytes).ok_or_else(|| Malformed("a book that was cut or is of another version".to_owned()))
     }
 
     /// What became of every message. `patience` is how long a message may have been under way when a connection was lost.

@@ -144,7 +144,8 @@ mod tests {
     /// The shortest explanation by trying every subset.
     fn least_moved(order: &[u32]) -> u32 {
         let ascending = |set: u32| {
-            let kept: Vec<u32> = (0..order.len()).filter(|at| set >> at & 1 == 1).map(|at| order[at]).collect();
+            let kept: Vec<u32> =
+                (0..order.len()).filter(|at| set >> at & 1 == 1).map(|at| order[at]).collect();
             kept.windows(2).all(|pair| pair[0] < pair[1])
         };
         let longest = (0..1_u32 << order.len()).filter(|&set| ascending(set)).map(u32::count_ones).max();

@@ -100,7 +100,9 @@ impl Run for Sent {
 impl Sent {
     /// About when that message of the run was sent, in milliseconds.
     pub(crate) fn at_ms(&self, number: u32) -> u32 {
-        let share = |of: u32| u64::from(of) * u64::from(number - self.start) / u64::from(self.end - self.start).max(1);
+        let share = |of: u32| {
+            u64::from(of) * u64::from(number - self.start) / u64::from(self.end - self.start).max(1)
+        };
         self.first_ms + share(self.last_ms - self.first_ms) as u32
     }
 }

@@ -90,10 +90,7 @@ mod tests {
         ranges.add(8, 8);
         let mut parts = Vec::new();
         ranges.insert(1, 10, |start, end, new| parts.push((start, end, new)));
-        assert_eq!(
-            parts,
-            [(1, 2, true), (3, 4, false), (5, 7, true), (8, 8, false), (9, 10, true)]
-        );
+        assert_eq!(parts, [(1, 2, true), (3, 4, false), (5, 7, true), (8, 8, false), (9, 10, true)]);
         assert_eq!(ranges.ranges(), [(1, 10)]);
     }
 

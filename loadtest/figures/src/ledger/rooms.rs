@@ -51,7 +51,8 @@ pub(super) fn settle(stream: &Stream<'_>, seats: &[Seat<'_>], verdict: &mut Verd
         all.add_all(&examined.got);
     }
     for told in [(&stream.failed, &mut verdict.failed), (&stream.unknown, &mut verdict.unknown)] {
-        let nowhere: u64 = told.0.ranges().iter().map(|&range| length(range)).sum::<u64>() - common(told.0, &all);
+        let nowhere: u64 =
+            told.0.ranges().iter().map(|&range| length(range)).sum::<u64>() - common(told.0, &all);
         *told.1 += nowhere;
         verdict.owed += nowhere;
     }

@@ -49,11 +49,11 @@ pub struct Verdict {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct Offence {
+    /// What is wrong.
     pub kind: Kind,
     /// The sender's account.
     pub from: u32,
-    #[serde(with = "address")]
-    #[schemars(with = "String")]
+    /// The account, or the room or node.
     pub to: Address,
     /// The account that did or did not get it; with an archive, whose archive it is.
     pub by: u32,
@@ -67,10 +67,15 @@ pub struct Offence {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
+    /// It did not come, and nothing excuses it.
     Lost,
+    /// It came again to a session that had it.
     Doubled,
+    /// It was moved within its stream.
     Reordered,
+    /// It took longer than the scenario allows.
     Delayed,
+    /// It came to somebody it was not for, or was never sent.
     Astray,
     /// Not in the archive it belongs into.
     Unarchived,
@@ -112,7 +117,8 @@ impl Verdict {
 
     /// Puts the named offences in order, and keeps [`NAMED_MAX`] of each kind.
     pub(crate) fn cut(&mut self) {
-        self.offences.sort_by_key(|offence| (offence.kind, offence.at_ms, offence.from, offence.seq, offence.by));
+        self.offences
+            .sort_by_key(|offence| (offence.kind, offence.at_ms, offence.from, offence.seq, offence.by));
         let mut of_kind = (Kind::Lost, 0);
         self.offences.retain(|offence| {
             of_kind = if offence.kind == of_kind.0 { (of_kind.0, of_kind.1 + 1) } else { (offence.kind, 1) };
@@ -132,34 +138,5 @@ impl std::fmt::Display for Kind {
             Self::Unarchived => "unarchived",
             Self::ArchivedTwice => "archived twice",
         })
-    }
-}
-
-/// An address in JSON: `17`, or `room 3f2a91c0`.
-mod address {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    use super::Address;
-
-    pub(super) fn serialize<S: Serializer>(address: &Address, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(address)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Address, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let address = match text.strip_prefix("room ") {
-            Some(room) => u32::from_str_radix(room, 16).map(Address::Room),
-            None => text.parse().map(Address::Account),
-        };
-        address.map_err(D::Error::custom)
-    }
-}
-
-impl std::fmt::Display for Address {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Account(number) => write!(f, "{number}"),
-            Self::Room(number) => write!(f, "room {number:08x}"),
-        }
     }
 }
