@@ -1,11 +1,12 @@
 //! What a run must reach: the ledger's rules and the goals. They decide the exit code.
 
+use std::fmt;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::span::{Time, maybe_time, time};
+use crate::span::{Time, maybe_time, time, write_time};
 
 /// A bound of a figure. Exactly one of the bounds is given.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -33,6 +34,23 @@ pub struct Goal {
     #[serde(default, with = "maybe_time", skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<Time>")]
     pub cpu_at_most: Option<Duration>,
+}
+
+/// In words: `p99 of chat below 250ms in steady`.
+impl fmt::Display for Goal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = &self.of;
+        if let Some(bound) = self.below {
+            write!(f, "p{} of {of} below {}", self.percentile, write_time(bound))?;
+        } else if let Some(rate) = self.rate_at_least {
+            write!(f, "at least {rate} {of} a second")?;
+        } else if let Some(share) = self.failures_at_most {
+            write!(f, "at most {} % of {of} fail", share * 100.0)?;
+        } else if let Some(time) = self.cpu_at_most {
+            write!(f, "at most {} of the server's CPU for each {of}", write_time(time))?;
+        }
+        self.phase.as_ref().map_or(Ok(()), |phase| write!(f, " in {phase}"))
+    }
 }
 
 /// What the ledger holds against a run. Lost, doubled and reordered messages always do.

@@ -3,26 +3,43 @@
 //! A scenario has accounts, phases in which sessions arrive, populations of sessions that each play a script, rules of the
 //! ledger, and goals that decide how the run ends. [`Scenario`] exists only checked.
 
+mod capture;
+mod check;
 mod condition;
+mod data;
+mod explain;
+mod expression;
 mod goal;
+mod measures;
 mod partner;
 mod phase;
 mod population;
+mod problem;
+mod read;
 mod repeat;
+mod schema;
+mod shape;
+mod source;
 mod span;
 mod step;
+mod walk;
 
-pub use condition::{Capture, Condition};
+pub use capture::{Capture, Finder};
+pub use condition::{Comparison, Condition};
+pub use explain::{PhaseLoad, expected, explain};
 pub use goal::{Goal, LedgerRules};
+pub use measures::measures;
 pub use partner::Partner;
 pub use phase::{Arrive, Fault, FaultKind, Phase};
 pub use population::{Management, Mechanism, OnLoss, Population, Transport};
+pub use problem::Problem;
 pub use repeat::{Counter, Each, Pace, Repeat};
 pub use span::Span;
 pub use step::{Step, Text, Value};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -61,6 +78,22 @@ pub struct Scenario {
     /// What decides the exit code beside the ledger.
     #[serde(default, rename = "goal", skip_serializing_if = "Vec::is_empty")]
     pub goals: Vec<Goal>,
+}
+
+impl Scenario {
+    /// How long all phases last.
+    pub fn lasts(&self) -> Duration {
+        self.phases.iter().map(|phase| phase.lasts).sum()
+    }
+
+    /// The phase of a moment since the run's start; `None` after the last.
+    pub fn phase_at(&self, elapsed: Duration) -> Option<&Phase> {
+        let mut ends = Duration::ZERO;
+        self.phases.iter().find(|phase| {
+            ends += phase.lasts;
+            elapsed < ends
+        })
+    }
 }
 
 /// Whom a scenario is played against, where the operator says nothing else.
