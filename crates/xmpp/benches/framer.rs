@@ -3,6 +3,8 @@
 //! ```text
 //! cargo bench -p xmpp --bench framer [-- KIBIBYTES [PASSES] [throng]]    `throng`: only ours, for a profiler
 //! ```
+//! Then what one message costs that comes alone, as in a server, and what writing it does.
+//!
 //! Our reader does more than the others: it makes stanzas with parsed addresses and payloads that stand alone. The
 //! others only count events. Each piece is copied into a buffer first, as a read from a socket does. Passes are short
 //! and many, and the best counts: it is the one nothing else disturbed. expat needs a C compiler and its header;
@@ -20,7 +22,11 @@ use std::{
 
 use bytes::BytesMut;
 use rxml::Parse as _;
-use xmpp::xml::{Incoming, Limits, Reader};
+use xmpp::{
+    jid::Jid,
+    stanza::ContentNs,
+    xml::{Incoming, Limits, Reader},
+};
 
 /// As much as one read from a socket brings.
 const CHUNK_BYTES: usize = 8 * 1024;
@@ -46,6 +52,48 @@ fn main() {
             Some(expat) => row("expat", expat, &document, stanzas, ours),
             None => println!("  expat    not measured: no C compiler or no expat.h"),
         }
+    }
+    one_message(passes);
+}
+
+/// What a server does with a message of 250 bytes: it comes alone, and is written once to whom it is for.
+fn one_message(passes: usize) {
+    const TIMES: usize = 1000;
+    let message = format!(
+        "<message type='chat' to='user1234@example.com' id='6f1c0000-2b1e-4d0a-9c57-000000000001'><body>{:.<151}</body>\
+         </message>",
+        "Did you read what they wrote about the new bridge?"
+    );
+    println!("a message of {} bytes, best of {passes}", message.len());
+    let (header, _) = document(0, mix);
+    let mut reader = Reader::stream(Limits::default());
+    let mut input = BytesMut::from(header.as_bytes());
+    reader.read(&mut input).expect("well-formed");
+    let mut stanza = None;
+    let reading = best(passes, || {
+        let start = Instant::now();
+        for _ in 0..TIMES {
+            input.extend_from_slice(message.as_bytes());
+            let Ok(Some(Incoming::Stanza(read))) = reader.read(&mut input) else { panic!("well-formed") };
+            assert!(matches!(reader.read(&mut input), Ok(None)));
+            stanza = Some(black_box(read));
+        }
+        start.elapsed().as_secs_f64()
+    });
+    let stanza =
+        stanza.expect("read").with_from("user4321@example.com/desk".parse::<Jid>().expect("an address"));
+    let mut out = Vec::with_capacity(1024);
+    let writing = best(passes, || {
+        let start = Instant::now();
+        for _ in 0..TIMES {
+            out.clear();
+            black_box(&stanza).write(&mut out, ContentNs::Inherited);
+            black_box(&out);
+        }
+        start.elapsed().as_secs_f64()
+    });
+    for (name, seconds) in [("read", reading), ("written", writing)] {
+        println!("  {name:<8} {:>6.0} ns", seconds * 1e9 / TIMES as f64);
     }
 }
 
