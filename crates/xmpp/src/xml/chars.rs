@@ -31,7 +31,7 @@ pub(crate) fn is(byte: u8, class: u8) -> bool {
 
 /// Skips what needs no thought: printable ASCII but for `stops`. Eight bytes are compared at once.
 #[inline]
-pub(crate) fn skip_plain(buffer: &[u8], mut at: usize, stops: [u8; 3]) -> usize {
+pub(crate) fn skip_plain<const N: usize>(buffer: &[u8], mut at: usize, stops: [u8; N]) -> usize {
     const ONES: u64 = u64::MAX / 0xFF;
     const HIGHS: u64 = ONES * 0x80;
     while let Some(block) = buffer.get(at..).and_then(|rest| rest.first_chunk::<8>()) {

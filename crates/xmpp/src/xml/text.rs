@@ -59,24 +59,32 @@ pub fn write_attribute(out: &mut Vec<u8>, name: &str, value: &str) {
 /// Characters that XML cannot carry at all become U+FFFD: a text of ours must never end the peer's stream.
 fn write_escaped(out: &mut Vec<u8>, text: &str, attribute: bool) {
     let bytes = text.as_bytes();
-    let mut written = 0;
-    for (at, &byte) in bytes.iter().enumerate() {
-        let instead: &[u8] = match byte {
-            b'<' => b"&lt;",
-            b'>' => b"&gt;",
-            b'&' => b"&amp;",
-            b'\'' if attribute => b"&apos;",
-            b'\t' if attribute => b"&#9;",
-            b'\n' if attribute => b"&#10;",
-            b'\r' => b"&#13;",
-            b'\t' | b'\n' => continue,
-            0..=0x1F => "\u{FFFD}".as_bytes(),
-            0xEF if matches!(bytes.get(at + 1..at + 3), Some([0xBF, 0xBE | 0xBF])) => "\u{FFFD}".as_bytes(),
-            _ => continue,
+    let (mut at, mut written) = (0, 0);
+    loop {
+        at = chars::skip_plain(bytes, at, [b'<', b'>', b'&', b'\'']);
+        let Some(&byte) = bytes.get(at) else { break };
+        let (instead, length): (&[u8], usize) = match byte {
+            b'<' => (b"&lt;", 1),
+            b'>' => (b"&gt;", 1),
+            b'&' => (b"&amp;", 1),
+            b'\'' if attribute => (b"&apos;", 1),
+            b'\t' if attribute => (b"&#9;", 1),
+            b'\n' if attribute => (b"&#10;", 1),
+            b'\r' => (b"&#13;", 1),
+            b'\'' | b'\t' | b'\n' => (&[byte], 1),
+            0..=0x1F => ("\u{FFFD}".as_bytes(), 1),
+            0xEF if matches!(bytes.get(at + 1..at + 3), Some([0xBF, 0xBE | 0xBF])) => {
+                ("\u{FFFD}".as_bytes(), 3)
+            }
+            _ => {
+                at += 1 + bytes[at + 1..].iter().take_while(|byte| **byte >= 0x80 && **byte != 0xEF).count();
+                continue;
+            }
         };
         out.extend_from_slice(&bytes[written..at]);
         out.extend_from_slice(instead);
-        written = at + if byte == 0xEF { 3 } else { 1 };
+        at += length;
+        written = at;
     }
     out.extend_from_slice(&bytes[written..]);
 }
