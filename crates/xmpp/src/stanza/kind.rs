@@ -1,6 +1,6 @@
 //! The three kinds of stanza, their types, and the namespaces they live in.
 
-use crate::ns;
+use crate::{ns, xml::Name};
 
 /// The three kinds of stanza (RFC 6120 §8.2). The numbers travel between the roles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -188,6 +188,15 @@ impl ContentNs {
             ContentNs::Client => ns::CLIENT,
             ContentNs::Server => ns::SERVER,
             ContentNs::Component => ns::COMPONENT,
+        }
+    }
+
+    pub(crate) fn name(self) -> Name {
+        match self {
+            ContentNs::Inherited => Name::NONE,
+            ContentNs::Client => Name::CLIENT,
+            ContentNs::Server => Name::SERVER,
+            ContentNs::Component => Name::COMPONENT,
         }
     }
 

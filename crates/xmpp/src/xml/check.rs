@@ -48,12 +48,13 @@ pub(crate) struct Checker {
 }
 
 impl Checker {
+    #[inline]
     pub(crate) fn new(scope: Scope) -> Checker {
         Checker {
             at: 0,
             seek: Seek::default(),
             elements: 0,
-            open: Vec::with_capacity(8),
+            open: Vec::new(),
             outside: scope.len(),
             outside_children: 0,
             scope,
@@ -92,6 +93,12 @@ impl Checker {
                 return Ok(Some(std::mem::take(&mut self.at)));
             }
         }
+    }
+
+    /// Makes ready for the elements of another scope.
+    pub(crate) fn begin(&mut self, enter: impl FnOnce(&mut Scope)) {
+        enter(&mut self.scope);
+        self.outside = self.scope.len();
     }
 
     /// Makes ready for the next element in the same scope.

@@ -49,9 +49,10 @@ enum What {
 }
 
 impl Entry {
+    #[inline]
     pub(crate) fn new(content: ContentNs) -> Entry {
         Entry {
-            content: content.as_str().into(),
+            content: content.name(),
             stanza: None,
             payload_start: 0,
             children: Vec::new(),
@@ -59,6 +60,11 @@ impl Entry {
             insert_at: 0,
             foreign_default: None,
         }
+    }
+
+    /// Makes ready for a stream of this content.
+    pub(crate) fn begin(&mut self, content: ContentNs) {
+        self.content = content.name();
     }
 
     /// The stanza, or `None` if the element in `buffer` was something else; ready for the next one.

@@ -40,6 +40,12 @@ impl Name {
 
     /// No namespace, or the prefix of the default namespace.
     pub(crate) const NONE: Name = Name(Repr::Known(0));
+    /// [`ns::CLIENT`].
+    pub(crate) const CLIENT: Name = Name(Repr::Known(1));
+    /// [`ns::SERVER`].
+    pub(crate) const SERVER: Name = Name(Repr::Known(2));
+    /// [`ns::COMPONENT`].
+    pub(crate) const COMPONENT: Name = Name(Repr::Known(59));
 
     /// Whether this is the empty text.
     pub(crate) fn is_none(&self) -> bool {
@@ -128,6 +134,10 @@ mod tests {
     #[test]
     fn some_names_are_known_by_number_here() {
         assert!(Name::from(ns::XML).is_reserved() && Name::from(ns::XMLNS).is_reserved());
+        assert_eq!(
+            [ns::CLIENT, ns::SERVER, ns::COMPONENT].map(Name::from),
+            [Name::CLIENT, Name::SERVER, Name::COMPONENT]
+        );
         assert!(Name::from(ns::NONE).is_none() && !Name::from(ns::CLIENT).is_reserved());
     }
 

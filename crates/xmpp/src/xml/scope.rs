@@ -19,7 +19,7 @@ pub(crate) struct Binding {
 /// The bindings in force, innermost last. There is always one for the default namespace.
 #[derive(Debug)]
 pub(crate) struct Scope {
-    bindings: SmallVec<[Binding; 6]>,
+    bindings: Vec<Binding>,
     /// Index of the default namespace: what nearly every element asks for.
     default: usize,
 }
@@ -27,9 +27,13 @@ pub(crate) struct Scope {
 impl Scope {
     /// The scope in which a document without outer elements begins, where `default` is the default namespace.
     pub(crate) fn new(default: Name) -> Scope {
-        let mut bindings = SmallVec::new();
-        bindings.push(Binding { prefix: Name::NONE, ns: default });
-        Scope { bindings, default: 0 }
+        Scope { bindings: vec![Binding { prefix: Name::NONE, ns: default }], default: 0 }
+    }
+
+    /// Makes it what [`Scope::new`] does.
+    pub(crate) fn restart(&mut self, default: Name) {
+        self.bindings.clear();
+        self.push(Binding { prefix: Name::NONE, ns: default });
     }
 
     #[inline]

@@ -5,8 +5,6 @@
 
 use std::borrow::Cow;
 
-use smallvec::SmallVec;
-
 use super::{
     XmlError,
     chars::{self, NAME, NAME_START, SPACE, is},
@@ -76,7 +74,7 @@ pub(crate) struct Tag {
     pub(crate) empty: bool,
     /// Not all names of the attributes were seen to differ: they have to be compared.
     pub(crate) alike: bool,
-    pub(crate) attributes: SmallVec<[Attribute; 8]>,
+    pub(crate) attributes: Vec<Attribute>,
 }
 
 impl Tag {
@@ -234,14 +232,22 @@ fn odd_value_end(
 /// End of the name at `start` and offset of its colon, 0 if it has none. What is beyond ASCII is checked later.
 #[inline]
 fn name(buffer: &[u8], start: usize, seen: &mut Seen) -> Result<Option<(usize, usize)>, XmlError> {
-    let end = skip_name(buffer, start);
-    match buffer.get(end) {
-        Some(&after) if after < 0x80 && after != b':' && is(buffer[start], NAME_START) => Ok(Some((end, 0))),
-        _ => odd_name(buffer, start, seen),
+    match plain_name(buffer, start) {
+        Some(end) => Ok(Some((end, 0))),
+        None => odd_name(buffer, start, seen),
     }
 }
 
-/// As [`name`], for one with a colon, characters beyond ASCII, or something wrong.
+/// End of the name at `start`, if it is ASCII, has no colon, and ends within the buffer.
+#[inline]
+fn plain_name(buffer: &[u8], start: usize) -> Option<usize> {
+    let end = skip_name(buffer, start);
+    let after = *buffer.get(end)?;
+    (after < 0x80 && after != b':' && is(buffer[start], NAME_START)).then_some(end)
+}
+
+/// As [`name`], for what is no [`plain_name`].
+#[cold]
 fn odd_name(buffer: &[u8], start: usize, seen: &mut Seen) -> Result<Option<(usize, usize)>, XmlError> {
     let Some(end) = part(buffer, start, seen)? else { return Ok(None) };
     if buffer[end] != b':' {

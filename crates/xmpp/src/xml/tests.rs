@@ -244,6 +244,19 @@ fn a_header_says_whom_it_is_for() {
 }
 
 #[test]
+fn a_stream_knows_nothing_of_the_one_read_before_it() {
+    let header = HEADER.replace("xmlns:stream", "xmlns:p='urn:p' xmlns:stream");
+    let (seen, error) = whole(format!("{header}<message><p:a/></message>").as_bytes());
+    assert!(error.is_none() && seen[1].contains("urn:p"), "{seen:?}");
+    assert_eq!(condition("<message><p:a/></message>"), Some("not-well-formed"));
+    let server = HEADER.replace("jabber:client", "jabber:server");
+    let (seen, _) = whole(format!("{server}<message/>").as_bytes());
+    assert!(seen[1].starts_with("Stanza"), "{seen:?}");
+    let (seen, _) = whole(format!("{HEADER}<message xmlns='jabber:server'/>").as_bytes());
+    assert!(seen[1].starts_with("Other"), "{seen:?}");
+}
+
+#[test]
 fn a_restart_forgets_what_the_header_declared() {
     let mut reader = Reader::stream(Limits::default());
     let mut input = BytesMut::from(
