@@ -3,5 +3,7 @@
 
 /// A proxy between clients and a server that drops, doubles, delays and reorders stanzas, and says which.
 pub mod faults;
+/// A server that passes messages on and does nothing else.
+pub mod null;
 /// Where the pieces of an XML stream end.
 pub mod scan;
