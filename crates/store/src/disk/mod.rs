@@ -58,6 +58,11 @@ const JOURNAL_BYTES_MIN: u64 = 64 * MIB as u64;
 /// Recent bytes of every keyspace but the archive's.
 const SMALL_RECENT_BYTES_MAX: u64 = 8 * MIB as u64;
 
+/// Threads of fjall. The first one leaves compaction to the others, and turns round the queue without pause for as long as
+/// all of them are busy with it: there have to be more than levels that are compacted at a time. Only one would wait for
+/// itself for ever where the queue is full.
+const WORKERS: usize = 4;
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -84,6 +89,7 @@ pub fn open_with(path: impl AsRef<Path>, limits: Limits) -> Result<Store> {
     format::check(path)?;
     let database = Database::builder(path.join("data"))
         .cache_size(limits.cache_bytes_max)
+        .worker_threads(WORKERS)
         .max_journaling_size(limits.journal_bytes_max.max(JOURNAL_BYTES_MIN))
         .open()
         .map_err(|error| opening(error, path))?;
