@@ -177,9 +177,9 @@ impl Link {
             match kind {
                 In::Deliver(deliver) => {
                     batch.items += 1;
-                    batch.bytes += deliver.stanza.as_ref().map_or(0, |stanza| stanza.payload.len() as u64);
+                    batch.bytes += deliver.stanza.len() as u64;
                     if let Some(client) = self.stream(&deliver.stream)
-                        && client.on_deliver(deliver)
+                        && client.on_deliver(*deliver)
                     {
                         batch.dirty.push(client);
                     }
@@ -225,7 +225,7 @@ impl Link {
             }
             In::Register(reply) => {
                 if let Some(client) = self.exchange(reply.exchange) {
-                    client.on_registered(reply.stanza.as_ref());
+                    client.on_registered(&reply.stanza);
                 }
             }
             In::Bound(bound) => self.on_bound(&bound),

@@ -8,10 +8,12 @@ mod hand;
 use std::time::Duration;
 
 use hand::{Client, Hand, STREAM, edge};
+use node::carry;
 use proto::session::{
     Above, Bound, Close, Deliver, Enabled, Handled, Hibernated, LoginReply, LoginSuccess, Resumed, State,
     edge_frame::Kind as Out, ended::Why, login::Step, login_reply::Step as Reply, owner_frame::Kind as In,
 };
+use xmpp::stanza::{Kind, Payload, Stanza, Type};
 
 #[tokio::test]
 async fn a_client_logs_in_and_its_stanzas_are_items() {
@@ -54,12 +56,12 @@ async fn a_client_logs_in_and_its_stanzas_are_items() {
     juliet.hears("<jid>juliet@capulet.example/b</jid></bind></iq>").await;
 
     juliet.says("<message to='romeo@montague.example'><body>hi</body></message><presence/>").await;
-    for (n, kind) in [(1, 0), (2, 1)] {
+    for (n, kind) in [(1, Kind::Message), (2, Kind::Presence)] {
         let Out::Item(item) = hand.hears().await else { panic!() };
         let uid = item.uid.unwrap();
         assert_eq!((&uid.origin[..], uid.n, item.generation), (&STREAM[..], n, 1));
-        let stanza = item.stanza.unwrap();
-        assert_eq!((stanza.kind, &*stanza.from), (kind, "juliet@capulet.example/b"));
+        let stanza = carry::View::of(&item.stanza).unwrap();
+        assert_eq!((stanza.kind, stanza.from), (kind, "juliet@capulet.example/b"));
     }
     juliet.says("</stream:stream>").await;
     let Out::Ended(ended) = hand.hears().await else { panic!() };
@@ -309,13 +311,13 @@ async fn an_owner_without_room_holds_back_the_client() {
 }
 
 fn deliver(out_n: u64, payload: &str) -> Deliver {
-    let payload = bytes::Bytes::copy_from_slice(payload.as_bytes());
-    let stanza = proto::delivery::Stanza { payload, flags: 1, ..Default::default() };
+    let mut stanza = Stanza::message(Type::Normal);
+    stanza.payload = Payload::from_parts(bytes::Bytes::copy_from_slice(payload.as_bytes()), Vec::new());
     Deliver {
         stream: STREAM.to_vec().into(),
         generation: 1,
         out_n,
-        stanza: Some(stanza),
+        stanza: carry::pack(&stanza),
         ..Deliver::default()
     }
 }

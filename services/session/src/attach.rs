@@ -3,6 +3,7 @@
 //! If the owner lived, it knows the stream better than the edge: only what got lost between them is given again. If it
 //! is new, the edge's copy is the stream; what was stored after its position is read from the archive and routed.
 
+use bytes::Bytes;
 use features::account::{Origin, blob};
 use node::carry;
 use proto::session as wire;
@@ -121,7 +122,9 @@ impl Resident {
     /// The mailbox as the edge has it: what of it is held is known by its uid should it come again.
     fn refill(&mut self, cx: &Cx<'_>, stream: &mut Stream, mailbox: Vec<wire::Deliver>) {
         for mail in mailbox {
-            let Some(stanza) = mail.stanza.and_then(|stanza| carry::unpack(stanza).ok()) else { continue };
+            if mail.stanza.is_empty() {
+                continue;
+            }
             let uid = self.knows(cx, mail.uid);
             let give = Give { archive_id: mail.archive_id, settles: mail.settles, held: 0, uid };
             if give.settles {
@@ -134,7 +137,8 @@ impl Resident {
                 held: 0,
                 kept: true,
                 uid,
-                stanza: Some(stanza),
+                // A slice of the message that brought it would hold all of that.
+                stanza: Bytes::copy_from_slice(&mail.stanza),
             });
         }
     }

@@ -1,7 +1,9 @@
 //! What comes from a client: its stanzas in order, and what its edge says of it.
 
+use bytes::Bytes;
 use features::about::At;
 use features::account::Origin;
+use node::carry;
 use proto::session as wire;
 use proto::session::owner_frame::Kind as Frame;
 use xmpp::jid::Jid;
@@ -54,11 +56,12 @@ impl Resident {
         }
     }
 
-    fn client_stanza(&mut self, cx: &mut Cx<'_>, id: Origin, n: u64, stanza: Stanza) {
+    fn client_stanza(&mut self, cx: &mut Cx<'_>, id: Origin, n: u64, packed: Bytes) {
+        let Ok(stanza) = carry::unpack(&packed) else { return };
         let (now_ms, limit) = (cx.now_ms, cx.owner.config.unfinished_max);
         let at = self.at;
         let Some(stream) = self.stream_mut(id) else { return };
-        if stream.inbound.arrive(n, &stanza, now_ms) == Arrived::Known {
+        if stream.inbound.arrive(n, packed, now_ms) == Arrived::Known {
             cx.common.handled.push((at, id));
             return;
         }
@@ -167,9 +170,9 @@ impl Resident {
     /// Answers a client's stanza with an error, unless one has answered it already.
     pub(crate) fn answer_refused(&mut self, cx: &mut Cx<'_>, id: Origin, n: u64, error: StanzaError) {
         let jid = self.account.session(id).map(|session| session.jid.clone());
-        let head = self.stream_mut(id).and_then(|stream| stream.inbound.take_head(n));
-        if let (Some(jid), Some(head)) = (jid, head)
-            && let Some(answer) = head.stanza(&jid).error(error)
+        let stanza = self.stream_mut(id).and_then(|stream| stream.inbound.take_stanza(n));
+        if let (Some(jid), Some(stanza)) = (jid, stanza)
+            && let Some(answer) = stanza.with_from(jid).error(error)
         {
             self.close_iq(id, &answer);
             self.arrive(cx, Arrival::ToSession(id, answer));

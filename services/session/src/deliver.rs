@@ -42,24 +42,25 @@ impl Resident {
             });
             for output in outputs {
                 if let features::context::Output::ToSession { stream, stanza } = output {
-                    self.give(cx, stream, stanza, Give::default());
+                    self.give(cx, stream, &stanza, Give::default());
                 }
             }
             if !matches!(next, Next::Go) {
                 return Self::dropped(cx, give.held);
             }
         }
-        self.give(cx, id, stanza, give);
+        self.give(cx, id, &stanza, give);
     }
 
     /// Numbers a stanza and sends it to the session's edge.
-    pub(crate) fn give(&mut self, cx: &mut Cx<'_>, id: Origin, stanza: Stanza, give: Give) {
+    pub(crate) fn give(&mut self, cx: &mut Cx<'_>, id: Origin, stanza: &Stanza, give: Give) {
         let limit = cx.owner.config.mailbox_bytes_max;
         let Some(stream) = self.stream_mut(id) else { return Self::dropped(cx, give.held) };
         stream.outbound.n += 1;
         let n = stream.outbound.n;
+        let packed = carry::pack(stanza);
         if let Some(link) = stream.link.clone() {
-            let frame = stream.deliver(n, give, carry::pack(&stanza));
+            let frame = stream.deliver(n, give, packed.clone());
             cx.frame(&link, Frame::Deliver(frame.into()));
         }
         // Without an edge the owner's memory is all there is, until somebody resumes.
@@ -73,7 +74,7 @@ impl Resident {
             held: give.held,
             kept,
             uid: give.uid,
-            stanza: (!slow).then_some(stanza),
+            stanza: if slow { Bytes::new() } else { packed },
         });
         let full = stream.outbound.bytes > limit;
         if kept {
@@ -205,7 +206,7 @@ pub(crate) fn held<'a>(cx: &'a mut Cx<'_>, key: u32) -> Option<&'a mut Held> {
 }
 
 impl Stream {
-    pub(crate) fn deliver(&self, n: u64, give: Give, stanza: delivery::Stanza) -> wire::Deliver {
+    pub(crate) fn deliver(&self, n: u64, give: Give, stanza: Bytes) -> wire::Deliver {
         wire::Deliver {
             stream: self.name.clone(),
             generation: self.generation,
@@ -213,7 +214,7 @@ impl Stream {
             archive_id: give.archive_id,
             position: if give.archive_id == 0 { self.position } else { give.archive_id.max(self.position) },
             settles: give.settles,
-            stanza: Some(stanza),
+            stanza,
             held: give.held != 0,
             uid: give.uid.map(|uid| delivery::Uid {
                 origin: Bytes::copy_from_slice(&uid.origin),

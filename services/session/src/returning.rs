@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use features::account::Origin;
+use node::carry;
 use xmpp::stanza::{Condition, Kind, Stanza, Type};
 
 use crate::deliver::held;
@@ -22,7 +23,7 @@ impl Resident {
                 rows.push(mail.archive_id);
                 continue;
             }
-            let Some(stanza) = mail.stanza else { continue };
+            let Some(stanza) = carry::unpack(&mail.stanza).ok().filter(|_| !mail.stanza.is_empty()) else { continue };
             let request = stanza.kind == Kind::Iq && matches!(stanza.ty, Type::Get | Type::Set);
             if request {
                 self.bounce(cx, &stanza, Finish::Nobody, Condition::ServiceUnavailable);

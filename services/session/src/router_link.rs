@@ -132,7 +132,7 @@ impl Routes {
                 run: 0,
                 addressees: vec![to.as_str().to_owned()],
             }],
-            stanza: Some(carry::pack(&stanza)),
+            stanza: carry::pack(&stanza),
             from_member: self.config.member.clone(),
             ..wire::Item::default()
         };

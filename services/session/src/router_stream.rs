@@ -74,8 +74,7 @@ fn read(owner: &Arc<Owner>, link: RouterLink, frames: Frames) {
 
 fn item_works(owner: &Owner, link: RouterLink, item: &wire::Item, works: &mut Vec<(usize, Work)>) {
     let uid = item.uid.clone().unwrap_or_default();
-    let stanza = item.stanza.clone().map(carry::unpack);
-    let (Ok(origin), Some(Ok(stanza))) = (carry::origin(&uid.origin), stanza) else {
+    let (Ok(origin), Ok(stanza)) = (carry::origin(&uid.origin), carry::unpack(&item.stanza)) else {
         return owner.routes.receiving.refuse(link, item.seq, Condition::BadRequest);
     };
     let uid = Uid { origin, n: uid.n, k: uid.k };

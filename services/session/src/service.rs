@@ -21,7 +21,7 @@ use crate::work::{Bind, FromEdge, Resume, Work};
 /// Items that an edge may have on the way here.
 const CREDIT_ITEMS: u64 = 16_384;
 
-/// Their payload, in bytes.
+/// Their stanzas, in bytes.
 const CREDIT_BYTES: u64 = 64 * 1024 * 1024;
 
 /// An owner as edges see it.
@@ -107,7 +107,7 @@ impl Reader {
             last |= matches!(&kind, Kind::Attach(attach) if attach.last);
             if let Kind::Item(item) = &kind {
                 used.items += 1;
-                used.bytes += item.stanza.as_ref().map_or(0, |stanza| stanza.payload.len() as u64);
+                used.bytes += item.stanza.len() as u64;
             }
             works.extend(self.work(kind));
         }
@@ -125,9 +125,8 @@ impl Reader {
     fn work(&self, kind: Kind) -> Option<(usize, Work)> {
         match kind {
             Kind::Item(item) => {
-                let uid = item.uid?;
-                let stanza = carry::unpack(item.stanza?).ok()?;
-                self.stream(&uid.origin, FromEdge::Item { generation: item.generation, n: uid.n, stanza })
+                let (uid, generation, stanza) = (item.uid?, item.generation, item.stanza);
+                self.stream(&uid.origin, FromEdge::Item { generation, n: uid.n, stanza })
             }
             Kind::Kept(kept) => self.stream(&kept.stream, FromEdge::Kept(kept.out_n)),
             Kind::Acked(acked) => self.stream(&acked.stream, FromEdge::Acked(acked.out_n)),

@@ -193,10 +193,12 @@ impl Resident {
             return false;
         }
         for mail in stream.outbound.mailbox.iter().filter(|mail| mail.n > n) {
-            let Some(stanza) = &mail.stanza else { continue };
+            if mail.stanza.is_empty() {
+                continue;
+            }
             let give =
                 Give { archive_id: mail.archive_id, settles: mail.settles, held: mail.held, uid: mail.uid };
-            let frame = stream.deliver(mail.n, give, carry::pack(stanza));
+            let frame = stream.deliver(mail.n, give, mail.stanza.clone());
             cx.frame(&link, Frame::Deliver(frame.into()));
         }
         true

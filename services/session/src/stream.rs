@@ -4,10 +4,13 @@
 //! not acknowledged, or, without stream management, what was not yet written to its socket and somebody waits for.
 
 use std::collections::VecDeque;
+use std::mem::take;
 
+use bytes::Bytes;
 use features::account::Origin;
+use node::carry;
 use xmpp::jid::Jid;
-use xmpp::stanza::{Kind, Stanza, Type};
+use xmpp::stanza::{Payload, Stanza};
 
 use crate::edges::Link;
 use crate::work::Resume;
@@ -60,17 +63,8 @@ pub(crate) struct Open {
     /// Parts that must finish: its handling, its own archive entry, its addressee.
     pub(crate) parts: u16,
     pub(crate) since_ms: u64,
-    /// None: an error has answered it.
-    pub(crate) head: Option<Head>,
-}
-
-/// What an error answer to a stanza is made from.
-#[derive(Clone, Debug)]
-pub(crate) struct Head {
-    pub(crate) kind: Kind,
-    pub(crate) ty: Type,
-    pub(crate) to: Option<Jid>,
-    pub(crate) id: Option<Box<str>>,
+    /// It, packed, for an error to answer; empty: one has.
+    pub(crate) stanza: Bytes,
 }
 
 /// What goes to the client.
@@ -97,8 +91,8 @@ pub(crate) struct Mail {
     /// Its edge has it.
     pub(crate) kept: bool,
     pub(crate) uid: Option<store::Uid>,
-    /// None: it is in the archive, and the mailbox of a slow client is no place for it.
-    pub(crate) stanza: Option<Stanza>,
+    /// Packed. Empty: it is in the archive, and the mailbox of a slow client is no place for it.
+    pub(crate) stanza: Bytes,
 }
 
 /// An IQ request of the client to somebody else.
@@ -118,21 +112,6 @@ pub(crate) enum Arrived {
     Known,
 }
 
-impl Head {
-    pub(crate) fn of(stanza: &Stanza) -> Self {
-        Self { kind: stanza.kind, ty: stanza.ty, to: stanza.to.clone(), id: stanza.id.clone() }
-    }
-
-    /// The stanza without its payload, as it was sent by `from`.
-    pub(crate) fn stanza(&self, from: &Jid) -> Stanza {
-        let mut stanza = Stanza::new(self.kind, self.ty);
-        stanza.from = Some(from.clone());
-        stanza.to.clone_from(&self.to);
-        stanza.id.clone_from(&self.id);
-        stanza
-    }
-}
-
 impl Stream {
     /// Gives back the room of what has become empty: an idle stream holds none.
     pub(crate) fn release(&mut self) {
@@ -150,7 +129,7 @@ fn release<T>(queue: &mut VecDeque<T>) {
 
 impl Inbound {
     /// A stanza with number `n` has come.
-    pub(crate) fn arrive(&mut self, n: u64, stanza: &Stanza, now_ms: u64) -> Arrived {
+    pub(crate) fn arrive(&mut self, n: u64, stanza: Bytes, now_ms: u64) -> Arrived {
         if n <= self.seen || n - self.seen > GAP_MAX {
             return Arrived::Known;
         }
@@ -161,7 +140,7 @@ impl Inbound {
         let known = self.above.contains(&n);
         if !known {
             self.seen = n;
-            self.open.push_back(Open { parts: 1, since_ms: now_ms, head: Some(Head::of(stanza)) });
+            self.open.push_back(Open { parts: 1, since_ms: now_ms, stanza });
         }
         while self.above.contains(&(self.seen + 1)) {
             self.skip();
@@ -172,7 +151,7 @@ impl Inbound {
 
     fn skip(&mut self) {
         self.seen += 1;
-        self.open.push_back(Open { parts: 0, since_ms: 0, head: None });
+        self.open.push_back(Open { parts: 0, since_ms: 0, stanza: Bytes::new() });
     }
 
     /// One more part of `n` has to finish.
@@ -197,8 +176,11 @@ impl Inbound {
     }
 
     /// What an error answer to `n` is made from, if `n` is not finished: once, however many of its parts are refused.
-    pub(crate) fn take_head(&mut self, n: u64) -> Option<Head> {
-        self.open_mut(n).filter(|open| open.parts > 0)?.head.take()
+    /// Without its payload.
+    pub(crate) fn take_stanza(&mut self, n: u64) -> Option<Stanza> {
+        let packed = take(&mut self.open_mut(n).filter(|open| open.parts > 0)?.stanza);
+        let stanza = carry::unpack(&packed).ok().filter(|_| !packed.is_empty())?;
+        Some(Stanza { payload: Payload::default(), ..stanza })
     }
 
     /// Ends whatever `n` still waits for.
@@ -262,7 +244,7 @@ impl Outbound {
 
     /// Whether all that is above `n` can be given again.
     pub(crate) fn is_whole(&self, n: u64) -> bool {
-        self.mailbox.iter().all(|mail| mail.n <= n || mail.stanza.is_some())
+        self.mailbox.iter().all(|mail| mail.n <= n || !mail.stanza.is_empty())
     }
 
     pub(crate) fn put(&mut self, mail: Mail) {
@@ -273,7 +255,7 @@ impl Outbound {
 
 impl Mail {
     fn bytes(&self) -> usize {
-        64 + self.stanza.as_ref().map_or(0, |stanza| stanza.payload.bytes().len())
+        64 + self.stanza.len()
     }
 }
 
@@ -281,15 +263,15 @@ impl Mail {
 mod tests {
     use super::*;
 
-    fn stanza() -> Stanza {
-        Stanza::new(Kind::Message, Type::Chat)
+    fn stanza() -> Bytes {
+        carry::pack(&Stanza::message(xmpp::stanza::Type::Chat))
     }
 
     #[test]
     fn h_is_the_end_of_the_contiguous_run() {
         let mut inbound = Inbound::default();
         for n in 1..=3 {
-            assert_eq!(inbound.arrive(n, &stanza(), 0), Arrived::New);
+            assert_eq!(inbound.arrive(n, stanza(), 0), Arrived::New);
         }
         assert!(inbound.finish(2));
         assert_eq!((inbound.h, inbound.finished_above().count()), (0, 1));
@@ -304,18 +286,18 @@ mod tests {
     #[test]
     fn a_second_copy_joins_the_first() {
         let mut inbound = Inbound::default();
-        inbound.arrive(1, &stanza(), 0);
-        assert_eq!(inbound.arrive(1, &stanza(), 0), Arrived::Known);
+        inbound.arrive(1, stanza(), 0);
+        assert_eq!(inbound.arrive(1, stanza(), 0), Arrived::Known);
         inbound.finish(1);
-        assert_eq!(inbound.arrive(1, &stanza(), 0), Arrived::Known);
+        assert_eq!(inbound.arrive(1, stanza(), 0), Arrived::Known);
         assert_eq!(inbound.h, 1);
     }
 
     #[test]
     fn what_was_finished_above_h_is_counted_and_not_done_again() {
         let mut inbound = Inbound { h: 4, seen: 4, above: vec![6], ..Inbound::default() };
-        assert_eq!(inbound.arrive(5, &stanza(), 0), Arrived::New);
-        assert_eq!(inbound.arrive(6, &stanza(), 0), Arrived::Known);
+        assert_eq!(inbound.arrive(5, stanza(), 0), Arrived::New);
+        assert_eq!(inbound.arrive(6, stanza(), 0), Arrived::Known);
         inbound.finish(5);
         assert_eq!(inbound.h, 6);
     }
@@ -324,20 +306,20 @@ mod tests {
     fn what_was_finished_above_h_need_not_come_again() {
         let mut inbound = Inbound { h: 4, seen: 4, above: vec![6, 8], ..Inbound::default() };
         for n in [5, 7] {
-            assert_eq!(inbound.arrive(n, &stanza(), 0), Arrived::New);
+            assert_eq!(inbound.arrive(n, stanza(), 0), Arrived::New);
         }
         inbound.finish(7);
         assert_eq!(inbound.h, 4);
         inbound.finish(5);
         assert_eq!(inbound.h, 8);
-        assert_eq!(inbound.arrive(9, &stanza(), 0), Arrived::New);
+        assert_eq!(inbound.arrive(9, stanza(), 0), Arrived::New);
     }
 
     #[test]
     fn an_abandoned_stanza_moves_h() {
         let mut inbound = Inbound::default();
-        inbound.arrive(1, &stanza(), 5);
-        inbound.arrive(2, &stanza(), 50);
+        inbound.arrive(1, stanza(), 5);
+        inbound.arrive(2, stanza(), 50);
         assert_eq!(inbound.older_than(10), vec![1]);
         assert!(inbound.abandon(1));
         assert_eq!(inbound.h, 1);

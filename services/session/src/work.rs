@@ -1,5 +1,6 @@
 //! What can happen to a shard. Everything that happens comes as work through its inbox, in order.
 
+use bytes::Bytes;
 use features::account::Origin;
 use features::context::After;
 use proto::session as wire;
@@ -41,7 +42,8 @@ pub(crate) enum Work {
 
 /// What an edge says of one of its streams.
 pub(crate) enum FromEdge {
-    Item { generation: u64, n: u64, stanza: Stanza },
+    /// A stanza of its client, packed.
+    Item { generation: u64, n: u64, stanza: Bytes },
     Kept(u64),
     Acked(u64),
     Enable(wire::Enable),

@@ -303,9 +303,9 @@ impl Client {
             Event::Stanza(stanza) => {
                 metrics::STANZAS_IN.inc();
                 let n = state.machine.counts().arrived;
-                let bytes = stanza.payload.bytes().len();
                 state.controls.0 = 0;
-                scratch.frames.push(record.item(n, stanza, unix_ms()));
+                let (frame, bytes) = record.item(n, &stanza, unix_ms());
+                scratch.frames.push(frame);
                 if let Some(link) = &state.link {
                     link.credit.spend(1, bytes as u64);
                 }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use node::carry;
+use node::carry::{self, View};
 use proto::session::{
     Bind, Binding, Gone, Login, LoginStart, Register, Resume, edge_frame::Kind, login::Step,
 };
@@ -130,7 +130,7 @@ impl Client {
             Event::LoginAborted => Step::Abort(true),
             Event::Register(stanza) => {
                 let (domain, address, tls) = facts(state);
-                let stanza = Some(carry::pack(&stanza));
+                let stanza = carry::pack(&stanza);
                 return self.ask(state, |exchange| {
                     Kind::Register(Register { exchange, domain, address, tls, stanza })
                 });
@@ -261,15 +261,15 @@ impl Client {
     }
 
     /// The owner's answer to a stanza of registration.
-    pub(crate) fn on_registered(&self, stanza: Option<&proto::delivery::Stanza>) {
+    pub(crate) fn on_registered(&self, stanza: &[u8]) {
         let mut state = self.state.lock();
         let State { machine, queue, .. } = &mut *state;
         let framed = queue.out.is_framed();
-        match stanza {
-            Some(stanza) => {
-                machine.registered(&mut queue.out, |bytes| crate::exit::write(stanza, framed, bytes));
+        match View::of(stanza) {
+            Ok(answer) if !stanza.is_empty() => {
+                machine.registered(&mut queue.out, |bytes| crate::exit::write(&answer, framed, bytes));
             }
-            None => machine.fail(&Condition::InternalServerError.into(), &mut queue.out),
+            _ => machine.fail(&Condition::InternalServerError.into(), &mut queue.out),
         }
         super::wake(state);
     }

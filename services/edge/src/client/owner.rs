@@ -6,6 +6,7 @@ use std::{
     time::Instant,
 };
 
+use node::carry::View;
 use proto::session::{
     Bound, Close, Deliver, EdgeFrame, Enabled, Handled, Kept, Resumed, State as Blob, edge_frame::Kind,
     ended::Why,
@@ -74,7 +75,7 @@ impl Client {
     }
 
     /// A stanza for the client. True: it is the first since [`Client::settle`].
-    pub(crate) fn on_deliver(&self, deliver: Box<Deliver>) -> bool {
+    pub(crate) fn on_deliver(&self, deliver: Deliver) -> bool {
         let mut state = self.state.lock();
         let State { machine, queue, record, transport, dirty, .. } = &mut *state;
         let Some(record) = record.as_deref_mut().filter(|record| record.generation == deliver.generation)
@@ -82,8 +83,9 @@ impl Client {
             return false;
         };
         let gone = transport.is_gone() || machine.is_over();
-        record.give(&deliver);
-        if let Some(stanza) = &deliver.stanza {
+        let stanza = View::of(&deliver.stanza).ok().filter(|_| !deliver.stanza.is_empty());
+        record.give(deliver.position, stanza.as_ref());
+        if let Some(stanza) = &stanza {
             let framed = queue.out.is_framed();
             if gone {
                 machine.withhold(deliver.out_n);
@@ -93,7 +95,7 @@ impl Client {
             }
         }
         if machine.is_managed() || gone {
-            record.keep(*deliver);
+            record.keep(deliver);
         }
         !std::mem::replace(dirty, true)
     }

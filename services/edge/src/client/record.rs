@@ -4,7 +4,10 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use node::{Outbox, carry};
+use node::{
+    Outbox,
+    carry::{self, View},
+};
 use proto::{
     delivery::{Item, Uid},
     session::{Above, Attach, Deliver, EdgeFrame, OpenIq, State, edge_frame::Kind},
@@ -54,7 +57,8 @@ pub(crate) struct Record {
 struct Unfinished {
     n: u64,
     since_ms: u64,
-    stanza: Stanza,
+    /// Packed.
+    stanza: Bytes,
 }
 
 impl Record {
@@ -112,14 +116,14 @@ impl Record {
 
     // --- in ---
 
-    /// A stanza of the client's, its `n`th.
-    pub(crate) fn item(&mut self, n: u64, stanza: Stanza, now_ms: u64) -> EdgeFrame {
-        self.track(&stanza, now_ms);
-        let unfinished = Unfinished { n, since_ms: now_ms, stanza };
-        let frame = unfinished.frame(&self.id, self.generation);
+    /// A stanza of the client's, its `n`th: a frame for the owner, and its bytes as credit counts them.
+    pub(crate) fn item(&mut self, n: u64, stanza: &Stanza, now_ms: u64) -> (EdgeFrame, usize) {
+        self.track(stanza, now_ms);
+        let unfinished = Unfinished { n, since_ms: now_ms, stanza: carry::pack(stanza) };
+        let item = (unfinished.frame(&self.id, self.generation), unfinished.stanza.len());
         self.unfinished_bytes += unfinished.size();
         self.unfinished.push_back(unfinished);
-        frame
+        item
     }
 
     /// What the owner isn't finished with: items and their bytes.
@@ -154,25 +158,23 @@ impl Record {
     // --- out ---
 
     /// The owner gives a stanza.
-    pub(crate) fn give(&mut self, deliver: &Deliver) {
-        if deliver.position != 0 {
-            self.position = deliver.position;
+    pub(crate) fn give(&mut self, position: u64, stanza: Option<&View<'_>>) {
+        if position != 0 {
+            self.position = position;
         }
-        if let Some(stanza) = &deliver.stanza
+        if let Some(stanza) = stanza
             && !self.open_iqs.is_empty()
-            && stanza.kind == stanza::Kind::Iq as u32
-            && stanza.r#type >= Type::Result as u32
+            && stanza.kind == stanza::Kind::Iq
+            && matches!(stanza.ty, Type::Result | Type::Error)
         {
-            self.open_iqs.retain(|open| open.id != stanza.id || open.to != stanza.from);
+            self.open_iqs.retain(|open| open.id != stanza.id().unwrap_or_default() || open.to != stanza.from);
         }
     }
 
     /// It stays in the mailbox until it is acknowledged.
     pub(crate) fn keep(&mut self, mut deliver: Deliver) {
         // A slice of a message would hold the whole message.
-        if let Some(stanza) = &mut deliver.stanza {
-            stanza.payload = Bytes::copy_from_slice(&stanza.payload);
-        }
+        deliver.stanza = Bytes::copy_from_slice(&deliver.stanza);
         deliver.stream = self.id.clone();
         self.mailbox.push_back(deliver);
     }
@@ -274,14 +276,14 @@ impl Unfinished {
             uid: Some(Uid { origin: origin.clone(), n: self.n, k: 0 }),
             generation,
             sent_at: self.since_ms,
-            stanza: Some(carry::pack(&self.stanza)),
+            stanza: self.stanza.clone(),
             ..Item::default()
         })))
     }
 
     /// Bytes that it holds, about.
     fn size(&self) -> usize {
-        self.stanza.payload.bytes().len() + size_of::<Self>()
+        self.stanza.len() + size_of::<Self>()
     }
 }
 

@@ -40,11 +40,11 @@ pub(super) fn busy(frame: &wire::Register) -> Option<Stanza> {
 }
 
 pub(super) fn reply(exchange: u64, answer: Option<&Stanza>) -> Frame {
-    Frame::Register(wire::RegisterReply { exchange, stanza: answer.map(carry::pack) })
+    Frame::Register(wire::RegisterReply { exchange, stanza: answer.map(carry::pack).unwrap_or_default() })
 }
 
 fn read(frame: &wire::Register) -> Option<Stanza> {
-    carry::unpack(frame.stanza.clone()?).ok()
+    carry::unpack(&frame.stanza).ok()
 }
 
 /// §3.1.1: a password is not sent back.

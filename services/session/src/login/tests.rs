@@ -136,12 +136,12 @@ impl Stage {
         let query = Element::new(ns::REGISTER, "query")
             .with_child(Element::new(ns::REGISTER, "username").with_text(name))
             .with_child(Element::new(ns::REGISTER, "password").with_text(PASSWORD));
-        let stanza = Some(carry::pack(&Stanza::iq(Type::Set).with_id("r1").with_child(&query)));
+        let stanza = carry::pack(&Stanza::iq(Type::Set).with_id("r1").with_child(&query));
         let (domain, address) = (DOMAIN.into(), ADDRESS.into());
         let frame = wire::Register { exchange: self.exchange, domain, address, tls: true, stanza };
         self.logins.register(&self.owner, &self.link, frame);
         let Frame::Register(reply) = self.hear().await else { panic!("no answer to a registration") };
-        let answer = carry::unpack(reply.stanza.unwrap()).unwrap();
+        let answer = carry::unpack(&reply.stanza).unwrap();
         assert_eq!(answer.id.as_deref(), Some("r1"));
         assert!(
             !String::from_utf8_lossy(answer.payload.bytes()).contains("R0m30"),

@@ -283,7 +283,7 @@ impl Office {
         if desk.managed || desk.lost {
             desk.mailbox.push_back(deliver.clone());
         }
-        let stanza = carry::unpack(deliver.stanza.clone().unwrap()).unwrap();
+        let stanza = carry::unpack(&deliver.stanza).unwrap();
         if !desk.lost {
             desk.heard.push_back((deliver.out_n, stanza));
         }

@@ -61,7 +61,7 @@ impl Client {
             let item = Item {
                 uid: Some(Uid { origin: desk.id.clone(), n: desk.in_n, k: 0 }),
                 generation: desk.generation,
-                stanza: Some(carry::pack(&stanza)),
+                stanza: carry::pack(&stanza),
                 ..Item::default()
             };
             desk.unfinished.push_back(item.clone());
