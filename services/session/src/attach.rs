@@ -82,8 +82,8 @@ impl Resident {
             above: attach.above.iter().map(|above| above.n).collect(),
             ..Inbound::default()
         };
-        stream.outbound =
-            Outbound { n: attach.out_n, kept: attach.out_n, acked: attach.acked, ..Outbound::default() };
+        let n = attach.out_n;
+        stream.outbound = Outbound { n, sent: n, kept: n, acked: attach.acked, ..Outbound::default() };
         stream.open_iqs = attach.open_iq.into_iter().filter_map(|iq| open_iq(&iq, cx)).collect();
         self.refill(cx, &mut stream, attach.mailbox);
         for uid in attach.recent {

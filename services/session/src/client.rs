@@ -45,6 +45,7 @@ impl Resident {
             }
             FromEdge::Kept(n) => self.kept(cx, id, n),
             FromEdge::Acked(n) => self.acked(cx, id, n),
+            FromEdge::Room => self.send_mailbox(cx, id),
             FromEdge::Enable(enable) => self.arrive(cx, Arrival::Enable(enable)),
             FromEdge::Csi(active) => self.arrive(cx, Arrival::Csi(id, active)),
             FromEdge::Ended { generation, why } => {

@@ -58,14 +58,8 @@ impl Resident {
         let Some(stream) = self.stream_mut(id) else { return Self::dropped(cx, give.held) };
         stream.outbound.n += 1;
         let n = stream.outbound.n;
-        let packed = carry::pack(stanza);
-        if let Some(link) = stream.link.clone() {
-            let frame = stream.deliver(n, give, packed.clone());
-            cx.frame(&link, Frame::Deliver(frame.into()));
-        }
         // Without an edge the owner's memory is all there is, until somebody resumes.
         let kept = stream.link.is_none();
-        // A slow client costs no memory for what the archive has.
         let slow = give.settles && stream.outbound.bytes > limit / SLOW_PART;
         stream.outbound.put(Mail {
             n,
@@ -74,8 +68,13 @@ impl Resident {
             held: give.held,
             kept,
             uid: give.uid,
-            stanza: if slow { Bytes::new() } else { packed },
+            stanza: carry::pack(stanza),
         });
+        stream.send(cx);
+        if slow && stream.outbound.sent == n {
+            // A slow client costs no memory for what the archive has.
+            stream.outbound.forget_last();
+        }
         let full = stream.outbound.bytes > limit;
         if kept {
             Self::kept_one(cx, give.held);
@@ -83,6 +82,13 @@ impl Resident {
         if full {
             // A client that takes nothing: what is stored waits for the next one, the rest comes back.
             self.arrive(cx, Arrival::Close(id, "resource-constraint"));
+        }
+    }
+
+    /// Sends what is in a session's mailbox and has not left for its edge.
+    pub(crate) fn send_mailbox(&mut self, cx: &mut Cx<'_>, id: Origin) {
+        if let Some(stream) = self.stream_mut(id) {
+            stream.send(cx);
         }
     }
 
@@ -206,17 +212,34 @@ pub(crate) fn held<'a>(cx: &'a mut Cx<'_>, key: u32) -> Option<&'a mut Held> {
 }
 
 impl Stream {
-    pub(crate) fn deliver(&self, n: u64, give: Give, stanza: Bytes) -> wire::Deliver {
+    /// Sends what its edge takes of what has not left.
+    fn send(&mut self, cx: &mut Cx<'_>) {
+        let Some(link) = &self.link else { return };
+        loop {
+            if let Some(enabled) = self.outbound.take_enabled() {
+                cx.frame(link, Frame::Enabled(*enabled));
+            }
+            let Some(mail) = self.outbound.next().filter(|mail| link.takes(self.id, mail.stanza.len()))
+            else {
+                return;
+            };
+            let frame = self.frame(mail);
+            self.outbound.sent = mail.n;
+            cx.frame(link, Frame::Deliver(frame.into()));
+        }
+    }
+
+    fn frame(&self, mail: &Mail) -> wire::Deliver {
         wire::Deliver {
             stream: self.name.clone(),
             generation: self.generation,
-            out_n: n,
-            archive_id: give.archive_id,
-            position: if give.archive_id == 0 { self.position } else { give.archive_id.max(self.position) },
-            settles: give.settles,
-            stanza,
-            held: give.held != 0,
-            uid: give.uid.map(|uid| delivery::Uid {
+            out_n: mail.n,
+            archive_id: mail.archive_id,
+            position: self.position.max(mail.archive_id),
+            settles: mail.settles,
+            stanza: mail.stanza.clone(),
+            held: mail.held != 0,
+            uid: mail.uid.map(|uid| delivery::Uid {
                 origin: Bytes::copy_from_slice(&uid.origin),
                 n: uid.n,
                 k: uid.k,

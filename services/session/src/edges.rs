@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use node::Outbox;
+use features::account::Origin;
+use node::{Credit, Outbox};
+use parking_lot::Mutex;
+use proto::delivery::Credit as Room;
 use proto::session::OwnerFrame;
 
 /// A connected edge. Clones are the same connection; a connection that breaks never comes back as the same.
@@ -14,13 +17,19 @@ struct Inner {
     id: u64,
     member: String,
     outbox: Outbox<OwnerFrame>,
+    /// What it still takes of what is given to its clients.
+    credit: Credit,
+    /// Streams that have more than it takes.
+    waiting: Mutex<Vec<Origin>>,
 }
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 impl Link {
     pub(crate) fn new(member: String, outbox: Outbox<OwnerFrame>) -> Self {
-        Self(Arc::new(Inner { id: NEXT.fetch_add(1, Ordering::Relaxed), member, outbox }))
+        let (id, credit, waiting) =
+            (NEXT.fetch_add(1, Ordering::Relaxed), Credit::default(), Mutex::default());
+        Self(Arc::new(Inner { id, member, outbox, credit, waiting }))
     }
 
     pub(crate) fn member(&self) -> &str {
@@ -39,6 +48,26 @@ impl Link {
 
     pub(crate) fn send_one(&self, kind: proto::session::owner_frame::Kind) {
         self.0.outbox.send(OwnerFrame { kind: Some(kind) });
+    }
+
+    /// Takes room for something that is given to a client; false: there is none, and the stream will hear when there is.
+    pub(crate) fn takes(&self, stream: Origin, bytes: usize) -> bool {
+        if !self.0.credit.is_open() {
+            let mut waiting = self.0.waiting.lock();
+            // Credit may have come before the lock was had.
+            if !self.0.credit.is_open() {
+                waiting.push(stream);
+                return false;
+            }
+        }
+        self.0.credit.spend(1, bytes as u64);
+        true
+    }
+
+    /// The edge takes more. Answers whose streams have waited for that.
+    pub(crate) fn more(&self, room: &Room) -> Vec<Origin> {
+        self.0.credit.add(room.items, room.bytes);
+        std::mem::take(&mut *self.0.waiting.lock())
     }
 
     /// Whether the edge is gone: nothing of it is known any more, or will be forgotten in a moment.

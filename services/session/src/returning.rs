@@ -23,7 +23,9 @@ impl Resident {
                 rows.push(mail.archive_id);
                 continue;
             }
-            let Some(stanza) = carry::unpack(&mail.stanza).ok().filter(|_| !mail.stanza.is_empty()) else { continue };
+            let Some(stanza) = carry::unpack(&mail.stanza).ok().filter(|_| !mail.stanza.is_empty()) else {
+                continue;
+            };
             let request = stanza.kind == Kind::Iq && matches!(stanza.ty, Type::Get | Type::Set);
             if request {
                 self.bounce(cx, &stanza, Finish::Nobody, Condition::ServiceUnavailable);

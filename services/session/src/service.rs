@@ -3,6 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
+use features::account::Origin;
 use futures_util::{Stream, StreamExt};
 use node::{Outbox, carry};
 use proto::delivery as shared;
@@ -109,6 +110,10 @@ impl Reader {
                 used.items += 1;
                 used.bytes += item.stanza.len() as u64;
             }
+            if let Kind::Credit(room) = &kind {
+                let waiting = self.link.more(room).into_iter();
+                works.extend(waiting.map(|id| self.of_stream(id, FromEdge::Room)));
+            }
             works.extend(self.work(kind));
         }
         self.owner.post_all(works.into_iter());
@@ -155,13 +160,16 @@ impl Reader {
                 self.logins.gone(gone.exchange);
                 None
             }
-            Kind::Hello(_) | Kind::Credit(_) => None,
+            Kind::Credit(_) | Kind::Hello(_) => None,
         }
     }
 
     fn stream(&self, id: &bytes::Bytes, frame: FromEdge) -> Option<(usize, Work)> {
-        let id = carry::origin(id).ok()?;
-        Some((shard::of_stream(id), Work::Stream(id, self.link.clone(), frame)))
+        Some(self.of_stream(carry::origin(id).ok()?, frame))
+    }
+
+    fn of_stream(&self, id: Origin, frame: FromEdge) -> (usize, Work) {
+        (shard::of_stream(id), Work::Stream(id, self.link.clone(), frame))
     }
 
     fn attach(&self, attach: Box<wire::Attach>) -> Option<(usize, Work)> {

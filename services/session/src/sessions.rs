@@ -9,7 +9,6 @@ use proto::session::ended::Why;
 use proto::session::owner_frame::Kind as Frame;
 use xmpp::stanza::{Condition, Stanza, Type};
 
-use crate::deliver::Give;
 use crate::edges::Link;
 use crate::lane::{Arrival, Cause, Entry, Job, Wait};
 use crate::owner::Owner;
@@ -85,9 +84,8 @@ impl Resident {
             out_base: stream.out_base,
             id: crate::owner::resumption_id(&id),
         };
-        if let Some(link) = stream.link.clone() {
-            cx.frame(&link, Frame::Enabled(frame));
-        }
+        stream.outbound.enabled = Some(frame.into());
+        self.send_mailbox(cx, id);
     }
 
     /// A client wants its session back. It is answered when all that it had sent is finished: then the `h` it is told
@@ -187,20 +185,17 @@ impl Resident {
     /// Gives again what the session's edge does not have: everything in the mailbox above `n`. False: not all of it is
     /// there.
     pub(crate) fn give_mailbox(&mut self, cx: &mut Cx<'_>, id: Origin, n: u64) -> bool {
-        let Some(stream) = self.stream(id) else { return true };
-        let Some(link) = stream.link.clone() else { return true };
+        let Some(stream) = self.stream_mut(id) else { return true };
+        if stream.link.is_none() {
+            return true;
+        }
         if !stream.outbound.is_whole(n) {
             return false;
         }
-        for mail in stream.outbound.mailbox.iter().filter(|mail| mail.n > n) {
-            if mail.stanza.is_empty() {
-                continue;
-            }
-            let give =
-                Give { archive_id: mail.archive_id, settles: mail.settles, held: mail.held, uid: mail.uid };
-            let frame = stream.deliver(mail.n, give, mail.stanza.clone());
-            cx.frame(&link, Frame::Deliver(frame.into()));
-        }
+        stream.outbound.sent = n;
+        // An edge that did not hear of it asks again.
+        stream.outbound.enabled = None;
+        self.send_mailbox(cx, id);
         true
     }
 

@@ -9,6 +9,7 @@ use std::mem::take;
 use bytes::Bytes;
 use features::account::Origin;
 use node::carry;
+use proto::session as wire;
 use xmpp::jid::Jid;
 use xmpp::stanza::{Payload, Stanza};
 
@@ -72,6 +73,10 @@ pub(crate) struct Open {
 pub(crate) struct Outbound {
     /// The last number given.
     pub(crate) n: u64,
+    /// The last that left for the edge: what is above waits in the mailbox until the edge takes more.
+    pub(crate) sent: u64,
+    /// Counting begins, for the edge to hear when all that was given before has left.
+    pub(crate) enabled: Option<Box<wire::Enabled>>,
     /// The edge has it.
     pub(crate) kept: u64,
     /// The client has it.
@@ -245,6 +250,25 @@ impl Outbound {
     /// Whether all that is above `n` can be given again.
     pub(crate) fn is_whole(&self, n: u64) -> bool {
         self.mailbox.iter().all(|mail| mail.n <= n || !mail.stanza.is_empty())
+    }
+
+    /// That counting begins, if all that was given before has left.
+    pub(crate) fn take_enabled(&mut self) -> Option<Box<wire::Enabled>> {
+        let sent = self.sent;
+        self.enabled.take_if(|enabled| enabled.out_base <= sent)
+    }
+
+    /// The archive has what was given last: the mailbox need not.
+    pub(crate) fn forget_last(&mut self) {
+        if let Some(mail) = self.mailbox.back_mut() {
+            self.bytes -= mail.stanza.len();
+            mail.stanza = Bytes::new();
+        }
+    }
+
+    /// What has to leave next.
+    pub(crate) fn next(&self) -> Option<&Mail> {
+        self.mailbox.get(self.mailbox.partition_point(|mail| mail.n <= self.sent))
     }
 
     pub(crate) fn put(&mut self, mail: Mail) {

@@ -43,13 +43,22 @@ pub(crate) enum Work {
 /// What an edge says of one of its streams.
 pub(crate) enum FromEdge {
     /// A stanza of its client, packed.
-    Item { generation: u64, n: u64, stanza: Bytes },
+    Item {
+        generation: u64,
+        n: u64,
+        stanza: Bytes,
+    },
     Kept(u64),
     Acked(u64),
     Enable(wire::Enable),
     Csi(bool),
     Attach(Box<wire::Attach>),
-    Ended { generation: u64, why: wire::ended::Why },
+    Ended {
+        generation: u64,
+        why: wire::ended::Why,
+    },
+    /// It takes more of what is given.
+    Room,
 }
 
 /// Asks for a session.

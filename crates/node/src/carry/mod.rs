@@ -123,7 +123,11 @@ fn piece(out: &mut Vec<u8>, key: u8, bytes: &[u8]) {
 fn attribute(out: &mut Vec<u8>, name: &str, value: &str) {
     let piece_bytes = |text: &str| 1 + length_delimiter_len(text.len()) + text.len();
     out.push(key::ATTRIBUTE);
-    varint(out, [name, value].iter().filter(|text| !text.is_empty()).map(|text| piece_bytes(text)).sum::<usize>() as u32);
+    varint(
+        out,
+        [name, value].iter().filter(|text| !text.is_empty()).map(|text| piece_bytes(text)).sum::<usize>()
+            as u32,
+    );
     piece(out, key::NAME, name.as_bytes());
     piece(out, key::VALUE, value.as_bytes());
 }
@@ -201,7 +205,9 @@ mod tests {
         refuses(wire::Stanza { kind: 7, ..Default::default() });
         refuses(wire::Stanza { to: "@".into(), ..Default::default() });
         let payload = Bytes::from_static(b"<a/>");
-        for index in [vec![1, 0, 9], vec![0, 0, 4], vec![1, 1, 3], vec![9_999, 0, 4], vec![1, u32::MAX, 4], vec![1]] {
+        for index in
+            [vec![1, 0, 9], vec![0, 0, 4], vec![1, 1, 3], vec![9_999, 0, 4], vec![1, u32::MAX, 4], vec![1]]
+        {
             refuses(wire::Stanza { payload: payload.clone(), index, ..Default::default() });
         }
     }

@@ -52,6 +52,44 @@ async fn a_client_with_too_much_unfinished_is_told_to_wait() {
 }
 
 #[tokio::test]
+async fn an_edge_gets_no_more_than_it_takes_and_the_rest_in_order() {
+    let stage = Stage::new().await;
+    let house = stage.open().await;
+    let edge = Edge::open("edge", house.wire()).await;
+    // Her own presence is the first.
+    let far = Edge::open_taking("far", house.wire(), 3).await;
+    let (romeo, juliet) =
+        (edge.enters("romeo").await, far.binds("juliet@verona.example/home").await.unwrap());
+    juliet.says("<presence/>");
+    juliet.hears("presence").await;
+    let headline = |n: u32| {
+        romeo.says(&format!(
+            "<message to='juliet@verona.example/home' type='headline'><body>{n}</body></message>"
+        ));
+    };
+    (0..4).for_each(headline);
+    assert_eq!(juliet.hears_all("message", 2).await, ["0", "1"]);
+    assert_eq!(juliet.rest().await, [""; 0]);
+
+    let enabling = tokio::spawn({
+        let juliet = juliet.clone();
+        async move { juliet.enables().await }
+    });
+    far.takes_more(1);
+    assert_eq!(juliet.hears_all("message", 1).await, ["2"]);
+    assert_eq!(juliet.rest().await, [""; 0]);
+    assert!(!juliet.desk().managed, "what was given before is not counted, so it comes before");
+    far.takes_more(10);
+    assert_eq!(juliet.hears_all("message", 1).await, ["3"]);
+    enabling.await.unwrap();
+    assert_eq!(juliet.desk().out_base, 5);
+    headline(4);
+    assert_eq!(juliet.hears_all("message", 1).await, ["4"]);
+    juliet.acks();
+    romeo.finished(6).await;
+}
+
+#[tokio::test]
 async fn a_client_that_takes_nothing_is_closed_and_loses_nothing_that_is_stored() {
     let stage = Stage::with(|config| config.mailbox_bytes_max = 20_000).await;
     let house = stage.open().await;

@@ -31,6 +31,8 @@ pub(crate) struct Edge {
 }
 
 struct Inner {
+    /// Items that it takes at first.
+    takes: u64,
     office: Mutex<Office>,
     changed: Notify,
     task: Mutex<Option<JoinHandle<()>>>,
@@ -51,7 +53,12 @@ struct Office {
 impl Edge {
     /// An edge with a link to an owner.
     pub(crate) async fn open(name: &'static str, wire: Wire) -> Self {
-        let inner = Inner { office: Mutex::default(), changed: Notify::new(), task: Mutex::default() };
+        Self::open_taking(name, wire, 1_000_000).await
+    }
+
+    /// An edge that takes so many stanzas until it says that it takes more.
+    pub(crate) async fn open_taking(name: &'static str, wire: Wire, takes: u64) -> Self {
+        let inner = Inner { takes, office: Mutex::default(), changed: Notify::new(), task: Mutex::default() };
         let edge = Self { name, inner: Arc::new(inner) };
         edge.connects(wire).await;
         edge
@@ -67,7 +74,7 @@ impl Edge {
         let (outbox, batches) = Outbox::new(|frames| EdgeFrames { frames });
         let hello = Hello { version: 1, role: "edge".into(), member: self.name.into(), incarnation: 1 };
         outbox.send(frame(Say::Hello(hello)));
-        outbox.send(frame(Say::Credit(Credit { items: 1_000_000, bytes: 1 << 40 })));
+        outbox.send(frame(Say::Credit(Credit { items: self.inner.takes, bytes: 1 << 40 })));
         let limit = node::wire::MESSAGE_BYTES_MAX;
         let mut client = SessionClient::new(wire).max_decoding_message_size(limit);
         let mut incoming = client.attach(batches).await.expect("the owner can be reached").into_inner();
@@ -108,6 +115,11 @@ impl Edge {
     pub(crate) fn dies(&self) {
         self.breaks();
         self.inner.office.lock().desks.clear();
+    }
+
+    /// Takes so many stanzas more.
+    pub(crate) fn takes_more(&self, items: u64) {
+        self.says(Say::Credit(Credit { items, bytes: 0 }));
     }
 
     /// Says no more what it keeps.
