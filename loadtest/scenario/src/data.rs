@@ -19,11 +19,11 @@ pub(crate) fn load(tables: &mut BTreeMap<String, DataFile>, folder: &Path, sourc
         let too_large = fs::metadata(&path).is_ok_and(|about| about.len() > FILE_BYTES_MAX);
         match fs::read_to_string(&path) {
             _ if too_large => {
-                source.refuse(&place, "a larger file", format!("at most {FILE_BYTES_MAX} bytes"))
+                source.refuse(&place, "a larger file", format!("at most {FILE_BYTES_MAX} bytes"));
             }
             Ok(text) => fill(table, &text, &place, source),
             Err(error) => {
-                source.refuse(&place, format!("{} ({error})", path.display()), "a file with a table")
+                source.refuse(&place, format!("{} ({error})", path.display()), "a file with a table");
             }
         }
     }

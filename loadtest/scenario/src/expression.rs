@@ -195,8 +195,8 @@ mod tests {
         let written = [("a", "$b * 2"), ("b", "$c + 1"), ("c", "3")];
         let written = written.map(|(name, text)| (name.to_owned(), text.to_owned())).into();
         let overridden = BTreeMap::from([("c".to_owned(), 4.0)]);
-        assert_eq!(resolve(&written, &BTreeMap::new()).unwrap()["a"], 8.0);
-        assert_eq!(resolve(&written, &overridden).unwrap()["a"], 10.0);
+        assert_eq!(resolve(&written, &BTreeMap::new()).unwrap().get("a"), Some(&8.0));
+        assert_eq!(resolve(&written, &overridden).unwrap().get("a"), Some(&10.0));
 
         let circle = BTreeMap::from([("a".to_owned(), "$a".to_owned())]);
         assert!(resolve(&circle, &BTreeMap::new()).unwrap_err().contains_key("a"));

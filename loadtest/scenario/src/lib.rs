@@ -3,6 +3,9 @@
 //! A scenario has accounts, phases in which sessions arrive, populations of sessions that each play a script, rules of the
 //! ledger, and goals that decide how the run ends. [`Scenario`] exists only checked.
 
+// Counts and sizes are far below 2^52, and signs are looked at before.
+#![allow(clippy::cast_precision_loss, clippy::cast_sign_loss)]
+
 mod capture;
 mod check;
 mod condition;

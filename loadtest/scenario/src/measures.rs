@@ -62,10 +62,13 @@ impl Step {
             Self::Publish { .. } => vec![own, "publish-ack".to_owned()],
             Self::Upload { .. } => vec![own, "slot".to_owned()],
             Self::Measure { name, .. } | Self::Raw { name: Some(name), .. } => vec![name.clone()],
-            Self::Raw { xml, expect, wait: true, .. } => match xml.trim_start().starts_with("<iq") {
-                true => vec!["iq".to_owned()],
-                false => expect.iter().map(|_| own.clone()).collect(),
-            },
+            Self::Raw { xml, expect, wait: true, .. } => {
+                if xml.trim_start().starts_with("<iq") {
+                    vec!["iq".to_owned()]
+                } else {
+                    expect.iter().map(|_| own.clone()).collect()
+                }
+            }
             Self::Befriend { .. }
             | Self::Roster {}
             | Self::RosterSet { .. }

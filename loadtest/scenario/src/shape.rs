@@ -139,7 +139,7 @@ impl Shaper<'_, '_> {
         for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             if !out.contains_key(name) {
                 self.source.remember(place, at);
-                self.source.refuse(&place.key(name), "nothing".to_owned(), self.wanted_key(schema, name));
+                self.source.refuse(&place.key(name), "nothing".to_owned(), Self::wanted_key(schema, name));
             }
         }
         Value::Object(out)
@@ -230,7 +230,7 @@ impl Shaper<'_, '_> {
         Value::String(text.to_owned())
     }
 
-    fn wanted_key(&self, schema: &Value, name: &str) -> String {
+    fn wanted_key(schema: &Value, name: &str) -> String {
         let inner = definite(&schema["properties"][name]);
         let about = schema["properties"][name]["description"].as_str().unwrap_or_default();
         let about = about.split(['\n', '.']).next().unwrap_or_default();

@@ -93,8 +93,8 @@ impl<'a> Source<'a> {
     }
 
     fn problem(&mut self, offset: usize, key: String, found: String, expected: String) {
-        let before = self.text.as_bytes().get(..offset).unwrap_or(self.text.as_bytes());
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let before = self.text.get(..offset).unwrap_or(self.text);
+        let line = 1 + before.matches('\n').count();
         self.problems.push(Problem { file: self.name.to_owned(), line, key, found, expected });
     }
 }

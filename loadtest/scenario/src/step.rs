@@ -232,6 +232,8 @@ pub enum Value {
         /// The largest.
         to: i64,
     },
+    /// The account's number, counted from the first, modulo this: spreads accounts evenly over rooms.
+    Modulo(u64),
 }
 
 fn yes() -> bool {

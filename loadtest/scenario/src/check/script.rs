@@ -77,10 +77,12 @@ impl Check<'_, '_> {
             }
             Step::Set { name, to } => {
                 self.variable(&place.key("name"), name);
-                if let Value::Number { from, to } = to
-                    && from > to
-                {
-                    self.refuse(&place.key("to"), format!("{from} to {to}"), "the smaller number first");
+                match to {
+                    Value::Number { from, to } if from > to => {
+                        self.refuse(&place.key("to"), format!("{from} to {to}"), "the smaller number first");
+                    }
+                    Value::Modulo(0) => self.refuse(&place.key("to"), "0", "1 or more"),
+                    _ => {}
                 }
             }
             Step::NextRow(table) => {
@@ -132,7 +134,7 @@ impl Check<'_, '_> {
             Pace::Window(size) => self.at_most(&pace.key("window"), size, 1, WINDOW_MAX),
             Pace::Rate(rate) => self.positive(&pace.key("rate"), rate),
             Pace::Every(span) if span.mean().is_zero() => {
-                self.refuse(&pace.key("every"), "0s", "more than 0")
+                self.refuse(&pace.key("every"), "0s", "more than 0");
             }
             Pace::Every(_) | Pace::Closed => {}
         }

@@ -27,10 +27,7 @@ pub struct PhaseLoad {
 /// What is expected of each phase.
 pub fn expected(scenario: &Scenario) -> Vec<PhaseLoad> {
     let mut loads: Vec<Load> = scenario.phases.iter().map(|_| Load::default()).collect();
-    let mut begins = vec![0.0];
-    for phase in &scenario.phases {
-        begins.push(begins[begins.len() - 1] + phase.lasts.as_secs_f64());
-    }
+    let begins = begins(scenario);
     for population in &scenario.populations {
         let cohorts = cohorts(scenario, population, &begins);
         let of_population = cohorts.iter().map(|cohort| cohort.sessions).sum();
@@ -53,6 +50,20 @@ pub fn expected(scenario: &Scenario) -> Vec<PhaseLoad> {
         }
     });
     phases.collect()
+}
+
+/// How many sessions of a population come, on average.
+pub(super) fn arrivals(scenario: &Scenario, population: &Population) -> f64 {
+    cohorts(scenario, population, &begins(scenario)).iter().map(|cohort| cohort.sessions).sum()
+}
+
+/// When each phase begins and the last one ends, in seconds.
+fn begins(scenario: &Scenario) -> Vec<f64> {
+    let mut begins = vec![0.0];
+    for phase in &scenario.phases {
+        begins.push(begins[begins.len() - 1] + phase.lasts.as_secs_f64());
+    }
+    begins
 }
 
 #[derive(Default)]
@@ -119,9 +130,8 @@ fn cohorts(scenario: &Scenario, population: &Population, begins: &[f64]) -> Vec<
 
 /// The population's share of those who come in a phase.
 fn share(scenario: &Scenario, population: &Population, phase: &Phase) -> f64 {
-    let weight = |of: &Population| match phase.weights.is_empty() {
-        true => of.weight,
-        false => phase.weights.get(&of.name).copied().unwrap_or(0.0),
+    let weight = |of: &Population| {
+        if phase.weights.is_empty() { of.weight } else { phase.weights.get(&of.name).copied().unwrap_or(0.0) }
     };
     let whole: f64 = scenario.populations.iter().map(weight).sum();
     if whole > 0.0 { weight(population) / whole } else { 0.0 }

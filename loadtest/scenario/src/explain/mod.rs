@@ -30,10 +30,11 @@ fn write_all(scenario: &Scenario, out: &mut String) -> fmt::Result {
     target(&scenario.target, out)?;
     accounts(scenario, out)?;
     phases(scenario, out)?;
-    let whole: f64 = scenario.populations.iter().map(|population| population.weight).sum();
-    for population in &scenario.populations {
-        writeln!(out)?;
-        population_words(population, whole, out)?;
+    let come: Vec<f64> = scenario.populations.iter().map(|it| load::arrivals(scenario, it)).collect();
+    for (population, sessions) in scenario.populations.iter().zip(&come) {
+        let all = come.iter().sum::<f64>().round();
+        writeln!(out, "\n{} ({} of {} sessions)", population.name, short(sessions.round()), short(all))?;
+        population_words(population, out)?;
     }
     if !scenario.faults.is_empty() {
         writeln!(out, "\nMeanwhile:")?;
@@ -63,10 +64,9 @@ fn accounts(scenario: &Scenario, out: &mut String) -> fmt::Result {
     let number = |n: u64| accounts.username.replace("{n}", &n.to_string());
     let last = accounts.first + accounts.count.saturating_sub(1);
     writeln!(out, "Accounts: {} ({} … {})", accounts.count, number(accounts.first), number(last))?;
-    let come: f64 = scenario.phases.iter().map(|phase| phase.arrivals_within(phase.lasts)).sum();
-    let alone: usize = scenario.populations.iter().map(|population| population.at.len()).sum();
-    if come + alone as f64 > accounts.count as f64 {
-        let more = "more sessions come than there are accounts: one that finds none free fails";
+    let most = expected(scenario).iter().map(|load| load.sessions).fold(0.0, f64::max);
+    if most.round() > accounts.count as f64 {
+        let more = "more sessions are there at a time than accounts: one that finds none free fails";
         writeln!(out, "  {more}.")?;
     }
     Ok(())
@@ -95,11 +95,11 @@ fn phases(scenario: &Scenario, out: &mut String) -> fmt::Result {
     Ok(())
 }
 
-fn population_words(population: &Population, whole: f64, out: &mut String) -> fmt::Result {
-    let share = if whole > 0.0 { population.weight / whole * 100.0 } else { 0.0 };
-    let at: Vec<_> = population.at.iter().map(|at| write_time(*at)).collect();
-    let alone = if at.is_empty() { String::new() } else { format!(", and one at {}", at.join(", ")) };
-    writeln!(out, "{} ({} % of those who come{alone})", population.name, short(share))?;
+fn population_words(population: &Population, out: &mut String) -> fmt::Result {
+    if !population.at.is_empty() {
+        let at: Vec<_> = population.at.iter().map(|at| write_time(*at)).collect();
+        writeln!(out, "  one comes at {}", at.join(", "))?;
+    }
     if let Some(span) = population.connect_after {
         writeln!(out, "  wait {span}, then")?;
     }

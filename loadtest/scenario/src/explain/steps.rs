@@ -132,6 +132,7 @@ fn value(value: &Value) -> String {
     match value {
         Value::Text(text) => format!("\"{text}\""),
         Value::Letters(count) => format!("{count} letters by chance"),
+        Value::Modulo(of) => format!("the account's number modulo {of}"),
         Value::Number { from, to } => format!("a number from {from} to {to} by chance"),
     }
 }
