@@ -19,11 +19,14 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("router", &["node", "proto", "xmpp"]),
     ("session", &["features", "node", "proto", "store", "xmpp"]),
     ("client", &["xmpp"]),
+    ("play", &["client", "figures", "scenario", "xmpp"]),
     ("rig", &["xmpp"]),
+    ("scenario", &[]),
+    ("tsung", &["scenario"]),
 ];
 /// What may help a crate's tests beside that: owners are tried with a real router between them.
 const TESTS_MAY_DEPEND_ON: &[(&str, &str)] = &[("session", "router")];
-const MAY_NAME_ANY: &[&str] = &["throng", "throng-bench", "throng-tests"];
+const MAY_NAME_ANY: &[&str] = &["throng", "throng-bench", "throng-load", "throng-tests"];
 
 /// Crates that take bytes and a time and give events: nothing in them opens, waits or asks what time it is.
 const WITHOUT_IO: &[&str] = &["xmpp", "features"];
