@@ -18,13 +18,13 @@ class Throng:
 
     binary = "throng-load"
 
-    def __init__(self, folder: Path, server: Server, scenario: Path, parameters: dict[str, float]):
+    def __init__(self, folder: Path, server: Server, port: int, scenario: Path, parameters: dict[str, float]):
         folder.mkdir(parents=True, exist_ok=True)
         self.report = folder / "report"
         self.scenario = scenario
         self.folder = folder
         pids = ",".join(map(str, server.pids()))
-        command = [self.binary, "run", str(scenario), "--target", f"{server.ip}:5222", "--domain", DOMAIN,
+        command = [self.binary, "run", str(scenario), "--target", f"{server.ip}:{port}", "--domain", DOMAIN,
                    "--ca", str(server.tls / "chain.pem"), "--watch", f"server={pids}", "--report", str(self.report)]
         for name, value in parameters.items():
             command += ["--set", f"{name}={value}"]
