@@ -41,6 +41,11 @@ impl Tls {
         })
     }
 
+    /// What HTTPS is spoken with, where a session needs that beside its own connection.
+    pub fn https(&self) -> Arc<ClientConfig> {
+        Arc::clone(&self.https)
+    }
+
     fn build(
         trust: impl Fn(Arc<CryptoProvider>) -> Result<WithTrust, rustls::Error>,
     ) -> Result<Tls, rustls::Error> {
