@@ -60,7 +60,7 @@ fn main() {
 fn one_message(passes: usize) {
     const TIMES: usize = 1000;
     let message = format!(
-        "<message type='chat' to='user1234@example.com' id='6f1c0000-2b1e-4d0a-9c57-000000000001'><body>{:.<151}</body>\
+        "<message type='chat' to='user1234@example.com' id='6f1c0000-2b1e-4d0a-9c57-000000000001'><body>{:.<138}</body>\
          </message>",
         "Did you read what they wrote about the new bridge?"
     );
