@@ -39,9 +39,11 @@ fn available(cx: &mut Context<'_>, stanza: &Stanza) -> Next {
         Ok(priority) => priority,
         Err(condition) => return refuse(condition),
     };
+    let mut kept = Box::new(stanza.clone());
+    kept.payload.detach();
     let Some(session) = cx.this_mut() else { return Next::Done };
     let initial = session.presence.is_none();
-    session.presence = Some(Box::new(stanza.clone()));
+    session.presence = Some(kept);
     session.priority = priority;
     let (stream, jid) = (session.stream, session.jid.clone());
     cx.changed();

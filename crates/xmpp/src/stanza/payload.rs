@@ -114,6 +114,11 @@ impl Payload {
         *self = Payload { bytes: out.into(), children };
     }
 
+    /// Copies the bytes, for a payload that stays: as a slice of what they came with, they hold all of that in memory.
+    pub fn detach(&mut self) {
+        self.bytes = Bytes::copy_from_slice(&self.bytes);
+    }
+
     /// Adds a child at the end.
     pub fn push(&mut self, element: &Element) {
         let mut out = Vec::with_capacity(self.bytes.len() + 128);
