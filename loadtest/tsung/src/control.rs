@@ -149,8 +149,8 @@ impl Session<'_> {
         let mut repeat = rounds(Vec::new());
         match whole("to") {
             Some(to) if by > 0 => {
-                // Tsung looks at the end of a round, as its loop is built: one is always played.
-                repeat.times = Some(1 + u64::try_from((to - from) / by).unwrap_or(0));
+                // Tsung counts at a round's end, and is done once it has reached the last number or passed it.
+                repeat.times = Some(1 + u64::try_from((to - from + by - 1) / by).unwrap_or(0));
             }
             Some(_) => self.notes.error(tag, "loops that do not count up cannot be converted"),
             None => {
@@ -161,12 +161,14 @@ impl Session<'_> {
             }
         }
         repeat.steps = self.steps(tag);
-        let counts = format!("{:?}", repeat.steps).contains(&format!("{{{ours}}}"));
-        repeat.counter = (counts || repeat.while_holds.is_some()).then_some(counter);
+        let counts = self.names.is_mentioned(name) || repeat.while_holds.is_some();
+        repeat.counter = counts.then_some(counter);
         push_rounds(repeat, out);
     }
 
     fn repeat(&mut self, tag: Tag<'_, '_>, out: &mut Vec<Step>) {
+        let name = tag.attribute("name").unwrap_or("repeat");
+        let counter = Counter { name: self.names.set(name), from: 1, by: 1 };
         let steps = self.steps(tag);
         let last = tag.children().next_back().filter(|last| matches!(last.name(), "while" | "until"));
         let Some(last) = last else {
@@ -174,7 +176,9 @@ impl Session<'_> {
             return;
         };
         let mut repeat = rounds(steps);
-        repeat.times = Some(tag.whole("max_repeat").unwrap_or(20));
+        // Tsung asks whether there were more rounds than that, after each.
+        repeat.times = Some(tag.whole("max_repeat").unwrap_or(20) + 1);
+        repeat.counter = self.names.is_mentioned(name).then_some(counter);
         repeat.while_holds = self.condition(last, last.name() == "until");
         push_rounds(repeat, out);
     }

@@ -23,9 +23,27 @@ pub(crate) struct Names {
     braces: bool,
     /// Variables, by Tsung's names, that have many values.
     lists: BTreeSet<String>,
+    /// Variables that the session uses somewhere, by Tsung's names.
+    mentioned: BTreeSet<String>,
 }
 
 impl Names {
+    /// The names of a session, of which nothing is set yet.
+    pub(crate) fn of(session: Tag<'_, '_>) -> Self {
+        let mut mentioned = BTreeSet::new();
+        for tag in session.descendants() {
+            let marked = tag.attributes().flat_map(|text| text.split(MARK).skip(1).step_by(2));
+            let compared = matches!(tag.name(), "if" | "while" | "until").then(|| tag.attribute("var"));
+            mentioned.extend(marked.chain(compared.flatten()).map(|name| bare(name).to_owned()));
+        }
+        Self { mentioned, ..Self::default() }
+    }
+
+    /// Whether the session uses a variable.
+    pub(crate) fn is_mentioned(&self, name: &str) -> bool {
+        self.mentioned.contains(bare(name))
+    }
+
     /// A variable that the script sets from here on, by our name.
     pub(crate) fn set(&mut self, name: &str) -> String {
         let ours = ours(name);

@@ -51,7 +51,7 @@ pub(crate) fn population(
     let mut session = Session {
         options,
         notes,
-        names: Names::default(),
+        names: Names::of(tag),
         state: State::Offline,
         transport,
         sasl: Mechanism::Plain,

@@ -49,6 +49,16 @@ impl<'a, 'i> Tag<'a, 'i> {
         self.0.children().filter(Node::is_element).map(Tag)
     }
 
+    /// This element, and all within it.
+    pub(crate) fn descendants(self) -> impl Iterator<Item = Tag<'a, 'i>> {
+        self.0.descendants().filter(Node::is_element).map(Tag)
+    }
+
+    /// The values of all attributes.
+    pub(crate) fn attributes(self) -> impl Iterator<Item = &'a str> {
+        self.0.attributes().map(|attribute| attribute.value())
+    }
+
     pub(crate) fn child(self, name: &str) -> Option<Tag<'a, 'i>> {
         self.children().find(|child| child.name() == name)
     }

@@ -135,11 +135,12 @@ fn loops_and_conditions() {
         .filter_map(|step| if let Step::Repeat(repeat) = step { Some(repeat) } else { None })
         .collect();
     let [count, each, until] = repeats[..] else { panic!("three loops") };
+    assert_eq!(until.counter, None, "nothing asks for the round");
     let counter = count.counter.as_ref().expect("the room's name has the number in it");
     assert_eq!((count.times, counter.from, counter.by), (Some(3), 2, 4));
     assert_eq!(each.each.as_ref().map(|it| (&*it.name, &*it.of)), Some(("own-jid", "jids")));
     let condition = until.while_holds.as_ref().expect("the contrary of its <until>");
-    assert_eq!((until.times, condition.below.as_deref()), (Some(7), Some("5")));
+    assert_eq!((until.times, condition.below.as_deref()), (Some(8), Some("5")));
 }
 
 #[test]
