@@ -148,6 +148,31 @@ fn what_only_the_whole_tells() {
 }
 
 #[test]
+fn accounts_of_a_table_are_as_many_as_its_rows() {
+    let from_table = |count: u32| format!("count = {count}\nusername = \"{{things.colour}}\"");
+    assert_eq!(problems("count = \"$users\"", &from_table(2)), Vec::<String>::new());
+    let found = problems("count = \"$users\"", &from_table(4));
+    assert_eq!(found, ["talk.toml:7: accounts.count: found 4, expected at most 2, the rows of `things`"]);
+}
+
+/// A file that is cut anywhere, or has lost a line, is refused or read: nothing panics.
+#[test]
+fn broken_files_are_refused() {
+    for at in (0..GOOD.len()).filter(|at| GOOD.is_char_boundary(*at)) {
+        let _ = Scenario::parse(&GOOD[..at], "talk.toml", &BTreeMap::new());
+        let without = format!("{}{}", &GOOD[..at], &GOOD[GOOD.ceil_char_boundary(at + 3)..]);
+        let _ = Scenario::parse(&without, "talk.toml", &BTreeMap::new());
+    }
+    let lines: Vec<&str> = GOOD.lines().collect();
+    let refused = (0..lines.len()).filter(|at| {
+        let rest: Vec<&str> =
+            lines.iter().enumerate().filter(|(line, _)| line != at).map(|(_, line)| *line).collect();
+        Scenario::parse(&rest.join("\n"), "talk.toml", &BTreeMap::new()).is_err()
+    });
+    assert!(refused.count() > lines.len() / 2, "most lines are needed");
+}
+
+#[test]
 fn all_that_is_wrong_comes_out_together() {
     let text = GOOD.replace("about", "abuot").replace("~1s", "~1").replace("below", "belwo");
     let problems = Scenario::parse(&text, "talk.toml", &BTreeMap::new()).unwrap_err();

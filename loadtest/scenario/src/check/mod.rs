@@ -77,6 +77,15 @@ impl Check<'_, '_> {
             let found = format!("\"{}\" for {} accounts", accounts.username, accounts.count);
             self.refuse(&place.key("username"), found, "{n} in it, or a column of a table");
         }
+        for name in
+            words::names(&accounts.username).filter_map(|name| name.split_once('.')).map(|(table, _)| table)
+        {
+            let rows = self.scenario.data.get(name).map_or(0, |table| table.rows.len() as u64);
+            if rows > 0 && accounts.count > rows {
+                let expected = format!("at most {rows}, the rows of `{name}`");
+                self.refuse(&place.key("count"), accounts.count.to_string(), expected);
+            }
+        }
         for (key, text) in [("username", &accounts.username), ("password", &accounts.password)] {
             self.words(&place.key(key), text, &words::of_accounts(self.scenario));
         }
