@@ -1,5 +1,7 @@
 //! A client that is logged in.
 
+use std::time::Duration;
+
 use tokio::time::timeout;
 
 use crate::element::Element;
@@ -9,6 +11,9 @@ use crate::login::{self, Session, Timings};
 use crate::management::{self, Management, State};
 use crate::plan::Plan;
 use crate::wire::{Wire, ended};
+
+/// How long a server may take to close its side of a stream.
+const CLOSE_WAIT: Duration = Duration::from_secs(5);
 
 /// A session on a connection. Nothing happens in the background: what is pushed leaves with [`Client::flush`] or
 /// [`Client::next`], and acknowledgements are answered by the latter.
@@ -156,11 +161,15 @@ impl Client {
         self.wire.close();
     }
 
-    /// Closes the stream (RFC 6120 §4.4) and waits until the server has; what arrives meanwhile is dropped.
+    /// Closes the stream (RFC 6120 §4.4) and waits a few seconds until the server has; what arrives meanwhile is
+    /// dropped.
     pub async fn close(mut self) -> Result<(), Error> {
         self.finish();
-        while !matches!(self.next().await?, Event::Closed) {}
-        Ok(())
+        let closed = async {
+            while !matches!(self.next().await?, Event::Closed) {}
+            Ok(())
+        };
+        timeout(CLOSE_WAIT, closed).await.map_err(|_| Error::new(Stage::Session, Error::TIMEOUT))?
     }
 
     /// Drops the connection without a word, as a lost network would; what the session can be resumed with.
