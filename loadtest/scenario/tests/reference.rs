@@ -114,8 +114,7 @@ fn value(of: &Value, key: &str) -> String {
     let is_needed = of["required"].as_array().is_some_and(|keys| keys.iter().any(|it| it == key));
     let default = match &about["default"] {
         Value::Null if is_needed => String::new(),
-        Value::Null => " (optional)".to_owned(),
-        Value::Object(_) | Value::Array(_) => " (optional)".to_owned(),
+        Value::Null | Value::Object(_) | Value::Array(_) => " (optional)".to_owned(),
         default => format!(" (`{default}`)"),
     };
     format!("{}{default}", kind(about))
