@@ -37,11 +37,12 @@ pub struct Converted {
     pub notes: Vec<Note>,
 }
 
-/// Converts a `tsung.xml`. `name` is the scenario's.
+/// Converts a `tsung.xml`. `name` is the scenario's, with or without the ending of the file.
 ///
 /// # Errors
 /// All notes, if at least one of them is an error: something in the file cannot be converted.
 pub fn convert(xml: &str, name: &str) -> Result<Converted, Vec<Note>> {
+    let name = name.trim_end_matches(".in").trim_end_matches(".xml");
     let mut notes = Notes::default();
     let options = ParsingOptions { allow_dtd: true, nodes_limit: NODES_MAX, ..ParsingOptions::default() };
     let document = match Document::parse_with_options(xml, options) {
