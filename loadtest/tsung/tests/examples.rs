@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::{env, fs};
 
 use scenario::{Scenario, explain};
@@ -31,9 +32,14 @@ fn the_examples_that_tsung_ships_convert() {
     }
 }
 
-/// As it is installed, or as it is in Tsung's repository.
+/// As it is installed, where large ones are compressed, or as it is in Tsung's repository.
 fn read(folder: &Path, name: &str) -> String {
     let files = [format!("{name}.xml"), format!("{name}.xml.in")].map(|file| folder.join(file));
-    let text = files.iter().find_map(|file| fs::read_to_string(file).ok());
-    text.unwrap_or_else(|| panic!("{name}.xml is not in {}", folder.display()))
+    let plain = files.iter().find_map(|file| fs::read_to_string(file).ok());
+    let unpacked = || {
+        let gzip =
+            Command::new("gzip").arg("-dc").arg(folder.join(format!("{name}.xml.gz"))).output().ok()?;
+        String::from_utf8(gzip.stdout).ok().filter(|text| !text.is_empty())
+    };
+    plain.or_else(unpacked).unwrap_or_else(|| panic!("{name}.xml is not in {}", folder.display()))
 }
