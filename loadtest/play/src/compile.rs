@@ -15,7 +15,7 @@ use crate::text::{Template, Words};
 const ANSWER: &str = "answer";
 
 /// When each phase is, in milliseconds since the run's start.
-pub(crate) fn phases(scenario: &Scenario) -> Vec<PhaseSpan> {
+pub fn phases(scenario: &Scenario) -> Vec<PhaseSpan> {
     let mut from_ms = 0;
     let spans = scenario.phases.iter().map(|phase| {
         let to_ms = from_ms + phase.lasts.as_millis() as u64;

@@ -38,5 +38,6 @@ mod upload;
 mod waiting;
 
 pub use arrivals::Part;
+pub use compile::phases;
 pub use options::{Endpoint, Options};
 pub use run::{Error, Played, run};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use client::Tls;
 use figures::Source;
@@ -38,6 +39,8 @@ pub struct Options {
     pub run: u32,
     /// When the run starts, now if it is not said.
     pub start: Option<Instant>,
+    /// Once this is set the run is stopped, within a second.
+    pub stop: Arc<AtomicBool>,
 }
 
 /// Where a server listens.

@@ -43,9 +43,10 @@ impl Rate {
         self.members.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// Microseconds up to a member's next turn.
-    pub(crate) fn draw(&self, random: &mut impl Rng) -> u64 {
-        let members = self.members.load(Ordering::Relaxed).max(1);
+    /// Microseconds up to a member's next turn, if there are at least so many others: where all begin at once, the first
+    /// would take the whole rate for themselves.
+    pub(crate) fn draw(&self, others: u32, random: &mut impl Rng) -> u64 {
+        let members = self.members.load(Ordering::Relaxed).max(others).max(1);
         (exponential(random).min(MEANS_MAX) * f64::from(members) / self.each_second * 1e6) as u64
     }
 }
@@ -76,7 +77,7 @@ mod tests {
         for _ in 0..50 {
             rate.join();
         }
-        let sum: u64 = (0..20_000).map(|_| rate.draw(&mut random)).sum();
+        let sum: u64 = (0..20_000).map(|_| rate.draw(0, &mut random)).sum();
         let mean = sum / 20_000;
         assert!(
             (480_000..520_000).contains(&mean),

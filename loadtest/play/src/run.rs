@@ -1,6 +1,7 @@
 //! A whole run: sessions arrive, play, and go; seconds are cut; at the end, what is under way may arrive.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use figures::{Book, FORM, Machine, Mark, PhaseSpan, Record, Recorder, Second, Source, Watch};
@@ -38,7 +39,7 @@ pub struct Played {
     pub record: Record,
     /// The ledger, to be merged with other workers' and settled.
     pub book: Book,
-    /// A script has ended the run with `abort`.
+    /// A script has ended the run with `abort`, or the operator has stopped it.
     pub aborted: bool,
 }
 
@@ -241,6 +242,9 @@ impl Run {
             if clock.now_us() >= second_us {
                 self.cut(observer);
             }
+            if self.stage.options.stop.load(Ordering::Acquire) {
+                self.stage.abort();
+            }
         }
     }
 
@@ -260,7 +264,7 @@ impl Run {
         let counts = recorder.counts();
         warnings.extend(files::explain(&counts));
         if stage.is_aborted() {
-            warnings.push("a script has ended the run".to_owned());
+            warnings.push("the run was ended before its time".to_owned());
         }
         marks.append(&mut stage.marks.lock());
         marks.sort_by_key(|mark| mark.at_ms);

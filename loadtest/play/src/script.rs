@@ -1,6 +1,7 @@
 //! A script is played: steps in order, and again and again at their pace.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use rand::Rng;
 use xmpp::xml::write_attribute;
@@ -187,8 +188,9 @@ impl Session {
             }
             Beat::Every(span) => pace::draw(span, &mut self.random),
             Beat::Rate(number) => {
+                let others = if is_first { self.stage.present[self.role].load(Ordering::Relaxed) } else { 0 };
                 let rate = self.stage.script.rates.get(number);
-                rate.map_or(0, |rate| rate.draw(&mut self.random))
+                rate.map_or(0, |rate| rate.draw(others, &mut self.random))
             }
             Beat::Window(_) => 0,
         };

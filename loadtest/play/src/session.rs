@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use client::{Client, Element, State};
 use figures::{Address, End, Incoming, Outgoing};
@@ -203,7 +204,10 @@ impl Session {
         }
         self.come(intended_us).await?;
         self.be_ready().await?;
-        self.play(&role.acts).await?;
+        stage.present[self.role].fetch_add(1, Ordering::Relaxed);
+        let played = self.play(&role.acts).await;
+        stage.present[self.role].fetch_sub(1, Ordering::Relaxed);
+        played?;
         if self.now_us() >= stage.script.end_us {
             self.wait_until(u64::MAX).await?;
         }
@@ -214,7 +218,7 @@ impl Session {
     async fn end(&mut self, played: Result<(), Over>) {
         self.epilogue = true;
         let was_there = self.client.is_some();
-        let finished = played == Err(Over::Run) && was_there;
+        let finished = played == Err(Over::Run) && was_there && !self.stage.is_aborted();
         if finished && self.stage.rules.archive {
             self.read_own_archive().await;
         }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use figures::{Book, Mark, Measure, Recorder};
 use memchr::memmem::Finder;
@@ -34,6 +34,8 @@ pub(crate) struct Stage {
     pub free: Free,
     pub tables: Arc<Tables>,
     pub seats: Seats,
+    /// Sessions that play, by population.
+    pub present: Box<[AtomicU32]>,
     pub book: Mutex<Book>,
     pub options: Options,
     pub rules: LedgerRules,
@@ -59,6 +61,7 @@ impl Stage {
             measures: Measures::new(&recorder),
             free: Free::new(&names, options.worker),
             seats: Seats::new(&names, options.worker),
+            present: script.roles.iter().map(|_| AtomicU32::new(0)).collect(),
             book: Mutex::new(Book::new(options.run)),
             mark: Finder::new(&mark(options.run)).into_owned(),
             filling: FILLING.iter().copied().cycle().take(BODY_BYTES_MAX).collect(),

@@ -30,6 +30,7 @@ fn options() -> Options {
         worker: Part::WHOLE,
         run: 7,
         start: None,
+        stop: std::sync::Arc::default(),
     }
 }
 

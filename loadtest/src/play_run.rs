@@ -1,0 +1,154 @@
+//! A run from this process alone.
+
+use std::io::IsTerminal;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use client::Tls;
+use figures::{Record, Second};
+use play::{Endpoint, Options, Part};
+use report::{Live, Observer, Otlp, Plain, Plan, Prometheus};
+use scenario::Scenario;
+
+use crate::arguments::{Run, Target};
+use crate::{Outcome, Refusal, results, shipped};
+
+/// Whom the system trusts.
+const SYSTEM_AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+/// Where a server listens if nobody says.
+const USUAL_ADDRESS: &str = "127.0.0.1:5222";
+/// A line of a log is written once in so many seconds.
+const LOG_EVERY_S: usize = 1;
+
+pub(crate) async fn run(run: Run) -> Result<Outcome, Refusal> {
+    let scenario = shipped::read(&run.chosen)?;
+    let options = options(&run, &scenario).await?;
+    let mut observers = observers(&run, &scenario, &options).await?;
+    let stop = Arc::clone(&options.stop);
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            stop.store(true, Ordering::Release);
+        }
+    });
+    let played = play::run(&scenario, options, |second: &Second| observers.second(second)).await;
+    let played = played.map_err(|error| Refusal::wrong(error.to_string()))?;
+    let aborted = played.aborted;
+    let mut record = played.settle(&scenario.ledger);
+    record.goals = report::judge(&record, &scenario);
+    observers.end(&record);
+    drop(observers);
+    conclude(&record, run.report.as_deref(), aborted)
+}
+
+/// Tells how it was, and writes the report.
+pub(crate) fn conclude(record: &Record, report: Option<&Path>, aborted: bool) -> Result<Outcome, Refusal> {
+    print!("{}", report::markdown(record));
+    if let Some(out) = report {
+        let beside = results::write(record, out)?;
+        println!("\n{}, {}", out.display(), beside.display());
+    }
+    Ok(if aborted {
+        Outcome::Unable
+    } else if !record.ledger.is_clean() {
+        Outcome::Offence
+    } else if record.goals.iter().any(|goal| !goal.reached) {
+        Outcome::Missed
+    } else {
+        Outcome::Right
+    })
+}
+
+/// What the operator says, with what the scenario says where he does not.
+pub(crate) async fn options(run: &Run, scenario: &Scenario) -> Result<Options, Refusal> {
+    let Target { connect, domain, called, source, .. } = &run.target;
+    let mut addresses = if connect.is_empty() { scenario.target.addresses.clone() } else { connect.clone() };
+    if addresses.is_empty() {
+        addresses.push(USUAL_ADDRESS.to_owned());
+    }
+    let mut endpoints = Vec::with_capacity(addresses.len());
+    for address in &addresses {
+        endpoints.push(Endpoint::resolve(address).await.map_err(Refusal::wrong)?);
+    }
+    let domain = domain.as_ref().or(scenario.target.domain.as_ref());
+    Ok(Options {
+        endpoints,
+        target: called.clone().unwrap_or_else(|| addresses[0].clone()),
+        domain: domain.map_or("localhost", String::as_str).to_owned(),
+        tls: tls(&run.target)?,
+        sources: source.iter().flat_map(|sources| sources.iter().copied()).collect(),
+        watch: run.watch.iter().cloned().collect(),
+        metrics: run.metrics.clone(),
+        hooks: run.hook.iter().cloned().collect(),
+        seed: run.seed,
+        worker: Part::WHOLE,
+        run: run_number(),
+        start: None,
+        stop: Arc::default(),
+    })
+}
+
+fn tls(target: &Target) -> Result<Tls, Refusal> {
+    if target.insecure {
+        return Tls::insecure().map_err(|error| Refusal::unable(error.to_string()));
+    }
+    let (path, chosen) = match &target.ca {
+        Some(path) => (path.as_path(), true),
+        None => (Path::new(SYSTEM_AUTHORITIES), false),
+    };
+    match std::fs::read(path) {
+        Ok(pem) => {
+            Tls::trusting(&pem).map_err(|error| Refusal::wrong(format!("{}: {error}", path.display())))
+        }
+        Err(error) if chosen => Err(Refusal::wrong(format!("{}: {error}", path.display()))),
+        // Nobody is trusted then; who does not use TLS does not mind.
+        Err(_) => Tls::trusting(b"").map_err(|error| Refusal::unable(error.to_string())),
+    }
+}
+
+/// Another one for each run, so that messages of different runs are told apart.
+fn run_number() -> u32 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    (now.as_millis() as u32) ^ std::process::id().rotate_left(16)
+}
+
+async fn observers(
+    run: &Run,
+    scenario: &Scenario,
+    options: &Options,
+) -> Result<Vec<Box<dyn Observer + Send>>, Refusal> {
+    let unable = |error: &dyn std::fmt::Display| Refusal::unable(error.to_string());
+    let mut observers: Vec<Box<dyn Observer + Send>> = Vec::new();
+    if !run.quiet && std::io::stdout().is_terminal() {
+        let plan = Plan {
+            scenario: scenario.name.clone(),
+            target: options.target.clone(),
+            phases: play::phases(scenario),
+        };
+        observers.push(Box::new(Live::start(plan).map_err(|error| unable(&error))?));
+    } else {
+        log_to_stderr();
+        if !run.quiet {
+            observers.push(Box::new(Plain::new(std::io::stderr(), LOG_EVERY_S)));
+        }
+    }
+    if let Some(address) = run.prometheus {
+        let serving =
+            Prometheus::serve(address).await.map_err(|error| unable(&format!("{address}: {error}")))?;
+        observers.push(Box::new(serving));
+    }
+    if let Some(endpoint) = &run.otlp {
+        let pushing = Otlp::push(endpoint, &scenario.name, &options.target);
+        observers.push(Box::new(pushing.map_err(|error| Refusal::wrong(format!("{endpoint}: {error}")))?));
+    }
+    Ok(observers)
+}
+
+/// Where there is no view that it would disturb, the engine may say what it does.
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env();
+    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,play=info"));
+    // Set already: by whoever runs this as a part of something else.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
