@@ -1,5 +1,5 @@
 //! Two accounts that register, log in and write to each other over one transport:
-//! `chat ADDRESS:PORT [tcp|starttls|tls|ws|wss|bosh] [MECHANISM] [PATH]`.
+//! `chat ADDRESS:PORT [tcp|starttls|tls|ws|wss|bosh|boshs] [MECHANISM] [PATH]`.
 
 use std::time::Instant;
 
@@ -17,6 +17,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         Some("ws") => Transport::WebSocket,
         Some("wss") => Transport::WebSocketTls,
         Some("bosh") => Transport::Bosh,
+        Some("boshs") => Transport::BoshTls,
         _ => Transport::Tcp,
     };
     let mechanism = arguments.next().and_then(|name| Mechanism::parse(&name)).unwrap_or(Mechanism::Plain);
@@ -26,7 +27,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     plan.mechanism = mechanism;
     plan.register = mechanism != Mechanism::Anonymous;
     plan.tls = Some(Tls::insecure()?);
-    plan.management = (transport != Transport::Bosh).then(Management::default);
+    plan.management = (!matches!(transport, Transport::Bosh | Transport::BoshTls)).then(Management::default);
     plan.path = arguments.next().as_deref().unwrap_or("/ws").into();
     let mut romeo = connect(&plan).await?;
     plan.username = "tl-chat-2".to_owned();
@@ -73,6 +74,9 @@ async fn write(client: &mut Client, to: String) -> Result<u32, Error> {
     }
     client.request();
     client.flush().await?;
+    if !client.is_managed() {
+        return Ok(0);
+    }
     while client.unacknowledged() > 0 {
         if let Event::Acknowledged(count) = client.next().await? {
             acknowledged += count;

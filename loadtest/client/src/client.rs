@@ -174,9 +174,9 @@ impl Client {
 
     /// Drops the connection without a word, as a lost network would; what the session can be resumed with.
     pub fn abandon(self) -> Option<State> {
-        self.wire.into_io().abandon();
+        self.wire.abandon();
         let management = self.management.filter(Management::can_resume)?;
-        Some(State { jid: self.jid, management })
+        Some(State::new(self.jid, management))
     }
 
     fn take(&mut self, element: Element) -> Result<Option<Event>, Error> {

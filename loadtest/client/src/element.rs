@@ -49,6 +49,11 @@ impl Element {
         Tag { bytes: &self.bytes, head: self.head as usize }
     }
 
+    /// Length of the start tag.
+    pub(crate) fn head_bytes(&self) -> usize {
+        self.head as usize
+    }
+
     /// Which stanza it is.
     pub fn kind(&self) -> Kind {
         match self.name() {

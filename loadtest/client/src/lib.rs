@@ -7,6 +7,7 @@
 //!
 //! What a server sends is framed and not checked: a generator must cost less than what it measures.
 
+mod bosh;
 mod client;
 mod element;
 mod error;

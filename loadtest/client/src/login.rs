@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use xmpp::xml::write_text;
 
+use crate::bosh::Bosh;
 use crate::element::Element;
 use crate::error::{Error, Stage};
 use crate::framer::Framed;
@@ -76,21 +77,24 @@ pub(crate) async fn resume(plan: &Plan, state: &mut State) -> Result<(Session, R
     login.push(&request);
     let answer = login.element(Stage::Management).await?;
     let h = management::h(&answer);
-    let acknowledged = h.map_or(Ok(0), |h| state.management.acknowledge(h));
+    let acknowledged = h.map_or(Ok(()), |h| state.acknowledge(h));
     match (answer.name(), acknowledged) {
-        (b"resumed", Ok(acknowledged)) if h.is_some() => {
+        (b"resumed", Ok(())) if h.is_some() => {
             login.timings.management = began.elapsed();
             for copy in state.management.copies() {
                 login.wire.push(copy);
             }
+            if state.unacknowledged() > 0 {
+                login.wire.push(management::REQUEST);
+            }
             let management = Some(state.management.clone());
             let session = login.finish(state.jid.clone(), management).await?;
-            Ok((session, Resumed { acknowledged, resumed: true }))
+            Ok((session, Resumed { acknowledged: state.take_acknowledged(), resumed: true }))
         }
-        (b"failed", acknowledged) => {
-            // A count may come with it (XEP-0198 §5): it was still known what had been handled.
-            let resumed = Resumed { acknowledged: acknowledged.unwrap_or(0), resumed: false };
-            Ok((login.bind(&features).await?, resumed))
+        // A count may come with it (XEP-0198 §5): it was still known what had been handled.
+        (b"failed", _) => {
+            let session = login.bind(&features).await?;
+            Ok((session, Resumed { acknowledged: state.take_acknowledged(), resumed: false }))
         }
         (_, Err(management::TooMany)) => Err(Error::new(Stage::Management, "handled-count-too-high")),
         _ => Err(Error::from_element(Stage::Management, &answer)),
@@ -129,7 +133,8 @@ impl<'a> Login<'a> {
         if self.element(Stage::Tls).await?.name() != b"proceed" {
             return Err(Error::new(Stage::Tls, "refused"));
         }
-        let wire = Wire::stream(self.wire.into_io().secure(self.plan, Secured::Starttls).await?);
+        let io = self.wire.into_io().ok_or_else(|| Error::new(Stage::Tls, "not-a-stream"))?;
+        let wire = Wire::stream(io.secure(self.plan, Secured::Starttls).await?);
         let timings = Timings { tls: began.elapsed(), ..self.timings };
         Ok(Login { wire, timings, ..self })
     }
@@ -248,6 +253,10 @@ impl<'a> Login<'a> {
 
 /// Connects, and secures the connection unless the stream does that.
 async fn connected(plan: &Plan, timings: &mut Timings) -> Result<Wire, Error> {
+    if matches!(plan.transport, Transport::Bosh | Transport::BoshTls) {
+        // Its connections come and go, each with a request: they are part of the stream's time.
+        return Ok(Wire::requests(Bosh::new(plan)?));
+    }
     let began = Instant::now();
     let mut io = Io::connect(plan).await?;
     timings.connect = began.elapsed();

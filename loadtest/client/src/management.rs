@@ -16,6 +16,8 @@ pub(crate) const REQUEST: &[u8] = b"<r xmlns='urn:xmpp:sm:3'/>";
 pub struct State {
     pub(crate) jid: String,
     pub(crate) management: Management,
+    /// What attempts to resume have heard of, and nobody has been told yet, for they failed later.
+    acknowledged: u32,
 }
 
 /// The counts of one session.
@@ -45,6 +47,19 @@ struct Resumable {
 pub(crate) struct TooMany;
 
 impl State {
+    pub(crate) fn new(jid: String, management: Management) -> State {
+        State { jid, management, acknowledged: 0 }
+    }
+
+    pub(crate) fn acknowledge(&mut self, h: u32) -> Result<(), TooMany> {
+        self.acknowledged += self.management.acknowledge(h)?;
+        Ok(())
+    }
+
+    pub(crate) fn take_acknowledged(&mut self) -> u32 {
+        std::mem::take(&mut self.acknowledged)
+    }
+
     /// The full JID of the session.
     pub fn jid(&self) -> &str {
         &self.jid

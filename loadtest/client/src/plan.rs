@@ -56,6 +56,8 @@ pub enum Transport {
     WebSocketTls,
     /// XEP-0124 and XEP-0206 over `http:`.
     Bosh,
+    /// XEP-0124 and XEP-0206 over `https:`.
+    BoshTls,
 }
 
 /// How stream management is used.

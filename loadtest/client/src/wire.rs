@@ -1,6 +1,7 @@
 //! Elements over a byte stream, in both directions. Whatever the transport, what arrives is cut into elements here,
 //! and what is pushed leaves with the next drain.
 
+use std::borrow::Cow;
 use std::future::poll_fn;
 use std::io;
 use std::task::{Context, Poll, ready};
@@ -9,6 +10,7 @@ use bytes::BytesMut;
 use memchr::memmem;
 use xmpp::xml::write_attribute;
 
+use crate::bosh::Bosh;
 use crate::error::{Error, Stage};
 use crate::framer::{Framed, Framer, markup};
 use crate::http::invalid;
@@ -23,9 +25,7 @@ const KEPT_BYTES_MAX: usize = 1024;
 /// One connection's two directions.
 #[derive(Debug)]
 pub(crate) struct Wire {
-    io: Io,
-    /// RFC 7395, if elements travel in messages of their own.
-    socket: Option<Box<WebSocket>>,
+    carrier: Carrier,
     framer: Framer,
     inbox: BytesMut,
     outbox: Vec<u8>,
@@ -35,12 +35,36 @@ pub(crate) struct Wire {
     unflushed: bool,
 }
 
+/// What elements travel in.
+#[derive(Debug)]
+enum Carrier {
+    /// One long document (RFC 6120 §4.2).
+    Stream(Io),
+    /// Messages (RFC 7395 §3.3).
+    Messages(Io, Box<WebSocket>),
+    /// Requests and their answers (XEP-0124).
+    Requests(Box<Bosh>),
+}
+
 impl Wire {
     /// Elements in one long document (RFC 6120 §4.2).
     pub(crate) fn stream(io: Io) -> Wire {
+        Wire::new(Carrier::Stream(io))
+    }
+
+    /// Elements in messages (RFC 7395 §3.3).
+    pub(crate) fn messages(io: Io, socket: WebSocket) -> Wire {
+        Wire::new(Carrier::Messages(io, Box::new(socket)))
+    }
+
+    /// Elements in requests (XEP-0206).
+    pub(crate) fn requests(bosh: Bosh) -> Wire {
+        Wire::new(Carrier::Requests(Box::new(bosh)))
+    }
+
+    fn new(carrier: Carrier) -> Wire {
         Wire {
-            io,
-            socket: None,
+            carrier,
             framer: Framer::default(),
             inbox: BytesMut::new(),
             outbox: Vec::new(),
@@ -49,28 +73,32 @@ impl Wire {
         }
     }
 
-    /// Elements in messages (RFC 7395 §3.3).
-    pub(crate) fn messages(io: Io, socket: WebSocket) -> Wire {
-        Wire { socket: Some(Box::new(socket)), ..Wire::stream(io) }
+    /// The connection alone, to be secured; `None` if it is not a stream's.
+    pub(crate) fn into_io(self) -> Option<Io> {
+        if let Carrier::Stream(io) = self.carrier { Some(io) } else { None }
     }
 
-    /// The connection alone, to be secured or dropped.
-    pub(crate) fn into_io(self) -> Io {
-        self.io
+    /// Drops it as a lost network would.
+    pub(crate) fn abandon(self) {
+        match self.carrier {
+            Carrier::Stream(io) | Carrier::Messages(io, _) => io.abandon(),
+            Carrier::Requests(bosh) => bosh.abandon(),
+        }
     }
 
     /// Opens a stream to a domain, the first one or a new one after the login.
     pub(crate) fn open(&mut self, domain: &str) {
         let mut to = Vec::new();
         write_attribute(&mut to, "to", domain);
-        match &mut self.socket {
-            Some(socket) => {
+        match &mut self.carrier {
+            Carrier::Messages(_, socket) => {
                 let open =
                     [b"<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' version='1.0'", &to[..], b"/>"]
                         .concat();
                 socket.message(&open, &mut self.outbox);
             }
-            None => {
+            Carrier::Requests(bosh) => bosh.open(),
+            Carrier::Stream(_) => {
                 self.outbox.extend_from_slice(
                     b"<?xml version='1.0'?><stream:stream xmlns='jabber:client' \
                       xmlns:stream='http://etherx.jabber.org/streams' version='1.0'",
@@ -83,25 +111,21 @@ impl Wire {
 
     /// Closes the stream.
     pub(crate) fn close(&mut self) {
-        match &mut self.socket {
-            Some(socket) => {
+        match &mut self.carrier {
+            Carrier::Messages(_, socket) => {
                 socket.message(b"<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>", &mut self.outbox);
             }
-            None => self.outbox.extend_from_slice(b"</stream:stream>"),
+            Carrier::Requests(bosh) => bosh.close(),
+            Carrier::Stream(_) => self.outbox.extend_from_slice(b"</stream:stream>"),
         }
     }
 
     /// Has an element written with the next drain.
     pub(crate) fn push(&mut self, element: &[u8]) {
-        match &mut self.socket {
-            Some(socket) => match content_ns(element) {
-                Some(name_end) => {
-                    let (name, rest) = element.split_at(name_end);
-                    socket.message(&[name, b" xmlns='jabber:client'", rest].concat(), &mut self.outbox);
-                }
-                None => socket.message(element, &mut self.outbox),
-            },
-            None => self.outbox.extend_from_slice(element),
+        match &mut self.carrier {
+            Carrier::Stream(_) => self.outbox.extend_from_slice(element),
+            Carrier::Messages(_, socket) => socket.message(&alone(element), &mut self.outbox),
+            Carrier::Requests(_) => self.outbox.extend_from_slice(&alone(element)),
         }
     }
 
@@ -152,7 +176,8 @@ impl Wire {
     /// In messages, elements open and close a stream (RFC 7395 §3.4, §3.6).
     fn understood(&self, framed: Framed) -> Framed {
         match framed {
-            Framed::Element(element) if self.socket.is_some() => match element.name() {
+            Framed::Element(element) if matches!(self.carrier, Carrier::Messages(..)) => match element.name()
+            {
                 b"open" => Framed::Header,
                 b"close" => Framed::End,
                 _ => Framed::Element(element),
@@ -163,18 +188,25 @@ impl Wire {
 
     /// Appends to the inbox; 0 bytes are the end.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let Some(socket) = &mut self.socket else { return self.io.poll_read(cx, &mut self.inbox) };
-        if socket.is_closed() {
-            return Poll::Ready(Ok(0));
+        match &mut self.carrier {
+            Carrier::Stream(io) => io.poll_read(cx, &mut self.inbox),
+            Carrier::Messages(_, socket) if socket.is_closed() => Poll::Ready(Ok(0)),
+            Carrier::Messages(io, socket) => {
+                let count = ready!(io.poll_read(cx, socket.raw()))?;
+                socket.decode(&mut self.inbox, &mut self.outbox)?;
+                Poll::Ready(Ok(count))
+            }
+            Carrier::Requests(bosh) => bosh.poll_read(cx, &mut self.inbox, &mut self.outbox),
         }
-        let count = ready!(self.io.poll_read(cx, socket.raw()))?;
-        socket.decode(&mut self.inbox, &mut self.outbox)?;
-        Poll::Ready(Ok(count))
     }
 
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let io = match &mut self.carrier {
+            Carrier::Stream(io) | Carrier::Messages(io, _) => io,
+            Carrier::Requests(bosh) => return bosh.poll_send(cx, &mut self.outbox),
+        };
         while self.written < self.outbox.len() {
-            let count = ready!(self.io.poll_write(cx, &self.outbox[self.written..]))?;
+            let count = ready!(io.poll_write(cx, &self.outbox[self.written..]))?;
             if count == 0 {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
@@ -182,7 +214,7 @@ impl Wire {
             self.unflushed = true;
         }
         if self.unflushed {
-            ready!(self.io.poll_flush(cx))?;
+            ready!(io.poll_flush(cx))?;
             self.unflushed = false;
         }
         self.written = 0;
@@ -194,11 +226,15 @@ impl Wire {
     }
 }
 
-/// Where an element that stands alone has to be told its namespace (RFC 7395 §3.3.3); `None` if it says it itself.
-fn content_ns(element: &[u8]) -> Option<usize> {
-    let head = &element[..markup(element, 0)?.end];
-    let name_end = head.iter().position(|byte| matches!(byte, b' ' | b'/' | b'>'))?;
-    memmem::find(head, b" xmlns=").is_none().then_some(name_end)
+/// An element that stands alone has to be told its namespace (RFC 7395 §3.3.3, XEP-0206 §2), unless it says it itself.
+fn alone(element: &[u8]) -> Cow<'_, [u8]> {
+    let head = markup(element, 0).map_or(element, |markup| &element[..markup.end]);
+    if memmem::find(head, b" xmlns=").is_some() {
+        return Cow::Borrowed(element);
+    }
+    let name_end = head.iter().position(|byte| matches!(byte, b' ' | b'/' | b'>')).unwrap_or(head.len());
+    let (name, rest) = element.split_at(name_end);
+    Cow::Owned([name, b" xmlns='jabber:client'", rest].concat())
 }
 
 /// Whatever ends a connection, as an error of the stage it ended in.
