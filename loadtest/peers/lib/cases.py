@@ -124,7 +124,7 @@ SIDE_BY_SIDE = [
         Case("logins", "1,000 logins at once, TLS 1.3 and SCRAM-SHA-1", (
             Figure("server CPU", "ms a login", lambda run: run.cpu_us_each() / 1000, 2),
             Figure("rate", "logins/s", Run.logins_a_second, more_is_better=True),
-        ), measure="login", phase="storm", kinds=ALL),
+        ), measure="login", phase="storm"),
         Case("presence", f"changes of presence, to {CONTACTS} contacts each", (cpu("µs a presence delivered"),), measure="change", each=CONTACTS),
         Case("muc", "room of 100 occupants, 20 messages a second", (cpu(), P50, P99), measure="say"),
         Case("pubsub", "node of 100 subscribers, 20 items a second", (cpu(), P50, P99), measure="publish"),

@@ -20,12 +20,12 @@ class Throng:
 
     def __init__(self, folder: Path, server: Server, port: int, scenario: Path, parameters: dict[str, float]):
         folder.mkdir(parents=True, exist_ok=True)
-        self.report = folder / "report"
+        self.report = folder / "report.html"
         self.scenario = scenario
         self.folder = folder
         pids = ",".join(map(str, server.pids()))
-        command = [self.binary, "run", str(scenario), "--target", f"{server.ip}:{port}", "--domain", DOMAIN,
-                   "--ca", str(server.tls / "chain.pem"), "--watch", f"server={pids}", "--report", str(self.report)]
+        command = [self.binary, "run", str(scenario), "--connect", f"{server.ip}:{port}", "--domain", DOMAIN, "--insecure",
+                   "--as", server.name, "--watch", f"server={pids}", "--report", str(self.report), "--quiet"]
         for name, value in parameters.items():
             command += ["--set", f"{name}={value}"]
         self.service = Service(folder, command)

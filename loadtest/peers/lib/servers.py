@@ -187,8 +187,7 @@ class Floor(Server):
     binary = "throng-load"
 
     def command(self):
-        return [self.binary, "null", "--plain", f"{self.ip}:5222", "--tls", f"{self.ip}:5223",
-                "--certificate", str(self.tls / "chain.pem"), "--key", str(self.tls / "key.pem")]
+        return [self.binary, "null", "--listen", f"{self.ip}:5222", "--direct", f"{self.ip}:5223", "--domain", DOMAIN]
 
 
 def neighbours(number: int, setup: Setup):
