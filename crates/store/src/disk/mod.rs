@@ -26,7 +26,7 @@ use std::{
     sync::Arc,
 };
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, Slice};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, Slice, compaction::Leveled, config::FilterPolicy};
 
 use crate::{
     Error, Result, Store,
@@ -57,6 +57,10 @@ const JOURNAL_BYTES_MIN: u64 = 64 * MIB as u64;
 
 /// Recent bytes of every keyspace but the archive's.
 const SMALL_RECENT_BYTES_MAX: u64 = 8 * MIB as u64;
+
+/// Files of recent archive rows, each of about [`Limits::recent_bytes_max`], before they are merged into older ones. Reads
+/// look into all of them.
+const ARCHIVE_RUNS_MAX: u8 = 8;
 
 /// Threads of fjall. The first one leaves compaction to the others, and turns round the queue without pause for as long as
 /// all of them are busy with it: there have to be more than levels that are compacted at a time. Only one would wait for
@@ -148,9 +152,10 @@ struct Keyspaces(Arc<[Keyspace]>);
 impl Keyspaces {
     fn open(database: &Database, limits: Limits) -> fjall::Result<Self> {
         let open = |noun: &Noun| {
-            let recent =
-                if *noun == Noun::Archive { limits.recent_bytes_max } else { SMALL_RECENT_BYTES_MAX };
-            database.keyspace(noun.name(), || KeyspaceCreateOptions::default().max_memtable_size(recent))
+            database.keyspace(noun.name(), || match noun {
+                Noun::Archive => archive_options(limits),
+                _ => KeyspaceCreateOptions::default().max_memtable_size(SMALL_RECENT_BYTES_MAX),
+            })
         };
         Ok(Self(Noun::ALL.iter().map(open).collect::<fjall::Result<_>>()?))
     }
@@ -167,6 +172,15 @@ impl Keyspaces {
     ) -> impl DoubleEndedIterator<Item = Result<(Slice, Slice)>> + use<> {
         self.of(noun).prefix(prefix).map(|entry| entry.into_inner().map_err(reading))
     }
+}
+
+/// For much that is written and little that is read, and that in ranges: no filters of keys, and as each merge rewrites the
+/// whole first level, whatever archive its rows are of, merges that are half as frequent.
+fn archive_options(limits: Limits) -> KeyspaceCreateOptions {
+    KeyspaceCreateOptions::default()
+        .max_memtable_size(limits.recent_bytes_max)
+        .filter_policy(FilterPolicy::disabled())
+        .compaction_strategy(Arc::new(Leveled::default().with_l0_threshold(ARCHIVE_RUNS_MAX)))
 }
 
 /// What a failed opening means.
