@@ -73,7 +73,7 @@ async fn write(store: Store, archives: Vec<Jid>, batch: usize, start: Instant) -
                 stanza: Bytes::from_static(STANZA),
             }
         });
-        store.archive.append(rows.collect()).await.expect("rows written");
+        store.archive.append(&rows.collect::<Vec<_>>()).await.expect("rows written");
     }
     id
 }

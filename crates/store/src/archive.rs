@@ -76,7 +76,7 @@ pub trait Archive: Send + Sync {
     ///
     /// A row whose (archive, id) exists replaces it, so a write of unknown outcome is repeated as it was. Calls made at
     /// the same time share one write to the disk; they are performed in the order in which they were made.
-    async fn append(&self, rows: Vec<Row>) -> Result<()>;
+    async fn append(&self, rows: &[Row]) -> Result<()>;
 
     /// Deletes rows of an archive; they need not exist. Their ids stay used ([`Self::last_id`]).
     async fn delete(&self, archive: &Jid, ids: &[u64]) -> Result<()>;

@@ -52,7 +52,7 @@ struct Slow {
 
 #[async_trait]
 impl Archive for Slow {
-    async fn append(&self, rows: Vec<Row>) -> Result<()> {
+    async fn append(&self, rows: &[Row]) -> Result<()> {
         let (delay, fault) = *self.switch.0.lock();
         if !delay.is_zero() {
             tokio::time::sleep(delay).await;
@@ -130,7 +130,7 @@ mod tests {
         ];
         for (id, (fault, written, outcome)) in (1..).zip(cases) {
             switch.fault(fault);
-            assert_eq!(archive.append(vec![row(id)]).await, outcome, "{fault:?}");
+            assert_eq!(archive.append(&[row(id)]).await, outcome, "{fault:?}");
             assert_eq!(archive.row(&row(id).archive, id).await.unwrap().is_some(), written, "{fault:?}");
         }
     }
@@ -141,7 +141,7 @@ mod tests {
         switch.delay(Duration::from_millis(30));
 
         let start = std::time::Instant::now();
-        store.archive.append(vec![row(1)]).await.unwrap();
+        store.archive.append(&[row(1)]).await.unwrap();
 
         assert!(start.elapsed() >= Duration::from_millis(30));
     }

@@ -35,7 +35,7 @@ async fn what_was_written_is_there_when_it_is_opened_again() {
         let store = disk::open(directory.path()).unwrap();
         assert_eq!(store.archive.last_id(&juliet()).await.unwrap(), id - 1);
         assert_eq!(store.epochs.raise("session-0").await.unwrap(), id);
-        store.archive.append(vec![row(id)]).await.unwrap();
+        store.archive.append(&[row(id)]).await.unwrap();
     }
 
     let store = disk::open(directory.path()).unwrap();
@@ -71,7 +71,8 @@ async fn a_caller_that_stops_waiting_takes_nothing_back() {
     let directory = tempfile::tempdir().unwrap();
     let store = disk::open(directory.path()).unwrap();
 
-    let append = store.archive.append(vec![row(1)]);
+    let rows = [row(1)];
+    let append = store.archive.append(&rows);
     let stopped = tokio::time::timeout(Duration::ZERO, append).await;
 
     drop(store);
@@ -100,7 +101,7 @@ async fn a_full_queue_refuses_and_what_it_took_is_written() {
 }
 
 async fn append(store: Store, id: u64) -> store::Result<()> {
-    store.archive.append(vec![row(id)]).await
+    store.archive.append(&[row(id)]).await
 }
 
 #[tokio::test]
@@ -108,7 +109,7 @@ async fn a_removal_that_was_cut_off_is_finished_when_it_is_opened_again() {
     let directory = tempfile::tempdir().unwrap();
     let store = disk::open(directory.path()).unwrap();
     store.accounts.create(&juliet(), Account::default()).await.unwrap();
-    store.archive.append((1..=3000).map(row).collect()).await.unwrap();
+    store.archive.append(&(1..=3000).map(row).collect::<Vec<_>>()).await.unwrap();
 
     // Far enough to have begun: the account is gone and most of its rows are not.
     let begun = async {

@@ -75,7 +75,8 @@ async fn write(store: Store, at: usize) {
     loop {
         let id = store.archive.last_id(&account).await.unwrap() + 1;
         let batch = id % 5 + 1;
-        store.archive.append((id..id + batch).map(|id| row(at, id)).collect()).await.unwrap();
+        let rows: Vec<Row> = (id..id + batch).map(|id| row(at, id)).collect();
+        store.archive.append(&rows).await.unwrap();
         say(&format!("row {at} {}", id + batch - 1));
         if id.is_multiple_of(4) {
             let contact = Item { name: Some(id.to_string()), ..Item::new(account.clone()) };

@@ -160,7 +160,9 @@ async fn perform(store: &Store, call: &Call) -> String {
             told(store.documents.put(&jid(*at), "n", &key.to_string(), Bytes::from(bytes.clone())).await)
         }
         Call::Delete(at, key) => told(store.documents.delete(&jid(*at), "n", &key.to_string()).await),
-        Call::Append(rows) => told(store.archive.append(rows.iter().map(|one| row(*one)).collect()).await),
+        Call::Append(rows) => {
+            told(store.archive.append(&rows.iter().map(|one| row(*one)).collect::<Vec<_>>()).await)
+        }
         Call::DeleteRows(at, ids) => told(store.archive.delete(&jid(*at), ids).await),
         Call::After(at, id, limit) => told(store.archive.after(&jid(*at), *id, *limit).await),
         Call::Before(at, id, limit) => told(store.archive.before(&jid(*at), *id, *limit).await),

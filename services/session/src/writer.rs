@@ -1,7 +1,7 @@
 //! Writing rows: while one write is under way the next gathers, of all shards, so that many rows share one flush.
 
 use std::collections::BTreeMap;
-use std::mem::take;
+use std::mem::swap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,50 +22,82 @@ pub(crate) struct Writer {
 
 #[derive(Default)]
 struct Queue {
-    /// Rows, and who waits for each: shard and account.
-    rows: Vec<(usize, usize, Row)>,
+    gathered: Gathered,
     /// Whether a task is at it.
     writing: bool,
+}
+
+/// Rows that are written together, and in the same order who waits for each: shard and account.
+#[derive(Default)]
+struct Gathered {
+    rows: Vec<Row>,
+    waiting: Vec<(usize, usize)>,
 }
 
 impl Writer {
     /// Queues the rows of a shard, in order, and sees to it that they are written.
     pub(crate) fn put(&self, owner: &Arc<Owner>, shard: usize, rows: impl Iterator<Item = (usize, Row)>) {
         let mut queue = self.queue.lock();
-        queue.rows.extend(rows.map(|(at, row)| (shard, at, row)));
+        for (at, row) in rows {
+            queue.gathered.waiting.push((shard, at));
+            queue.gathered.rows.push(row);
+        }
         if !queue.writing {
             queue.writing = true;
             tokio::spawn(write(Arc::clone(owner)));
         }
     }
 
-    /// What has gathered; none: the task is not needed any more.
-    fn next(&self) -> Option<Vec<(usize, usize, Row)>> {
+    /// Exchanges what has gathered for what was written; nothing: the task is not needed any more, nor the room.
+    fn next(&self, written: &mut Gathered) -> bool {
+        written.rows.clear();
+        written.waiting.clear();
         let mut queue = self.queue.lock();
-        queue.writing = !queue.rows.is_empty();
-        queue.writing.then(|| take(&mut queue.rows))
+        swap(&mut queue.gathered, written);
+        queue.writing = !written.rows.is_empty();
+        if !queue.writing {
+            queue.gathered = Gathered::default();
+        }
+        queue.writing
     }
 }
 
 /// Writes as long as there are rows, and says what became of them.
 async fn write(owner: Arc<Owner>) {
-    while let Some(queued) = owner.writer.next() {
-        let mut waiting: BTreeMap<usize, Vec<(usize, u64)>> = BTreeMap::new();
-        let mut rows = Vec::with_capacity(queued.len());
-        for (shard, at, row) in queued {
-            waiting.entry(shard).or_default().push((at, row.id));
-            rows.push(row);
+    let mut gathered = Gathered::default();
+    while owner.writer.next(&mut gathered) {
+        let good = append(&owner, &gathered.rows).await;
+        let stored = gathered.stored(good);
+        owner.post_all(stored.into_iter().map(|(shard, ids)| (shard, Work::Stored(ids, good))));
+    }
+}
+
+impl Gathered {
+    /// What each shard hears: of an account whose rows are durable only the last one, which says it of all before.
+    fn stored(&self, good: bool) -> BTreeMap<usize, Vec<(usize, u64)>> {
+        let mut stored: BTreeMap<usize, Vec<(usize, u64)>> = BTreeMap::new();
+        for ((shard, at), row) in self.waiting.iter().zip(&self.rows) {
+            stored.entry(*shard).or_default().push((*at, row.id));
         }
-        let good = append(&owner, rows).await;
-        owner.post_all(waiting.into_iter().map(|(shard, ids)| (shard, Work::Stored(ids, good))));
+        for ids in stored.values_mut().filter(|_| good) {
+            ids.sort_unstable();
+            ids.dedup_by(|later, kept| {
+                let same = later.0 == kept.0;
+                if same {
+                    *kept = *later;
+                }
+                same
+            });
+        }
+        stored
     }
 }
 
 /// The same rows under the same ids until it is known what became of them, or nobody waits any more.
-async fn append(owner: &Owner, rows: Vec<Row>) -> bool {
+async fn append(owner: &Owner, rows: &[Row]) -> bool {
     let until_ms = owner.clock.now_ms() + owner.config.item_lifetime_ms;
     loop {
-        match owner.store.archive.append(rows.clone()).await {
+        match owner.store.archive.append(rows).await {
             Ok(()) => return true,
             Err(error @ Error::Unknown(_)) if owner.clock.now_ms() < until_ms => {
                 tracing::warn!(%error, "the outcome of a write is not known, it is repeated");
@@ -73,7 +105,7 @@ async fn append(owner: &Owner, rows: Vec<Row>) -> bool {
             }
             Err(error) => {
                 tracing::warn!(%error, rows = rows.len(), "messages could not be stored");
-                remove(owner, &rows).await;
+                remove(owner, rows).await;
                 return false;
             }
         }

@@ -21,8 +21,8 @@ pub async fn archive_rows(store: &Store) {
         Row { uid: Uid::default(), epoch: 0, address: None, stanza: Bytes::new(), ..row(&juliet(), 2) };
     let other = row(&romeo(), 1);
 
-    archive.append(vec![full.clone(), plain.clone(), other.clone()]).await.unwrap();
-    archive.append(Vec::new()).await.unwrap();
+    archive.append(&[full.clone(), plain.clone(), other.clone()]).await.unwrap();
+    archive.append(&[]).await.unwrap();
 
     assert_eq!(archive.row(&juliet(), 1).await.unwrap(), Some(full.clone()));
     assert_eq!(archive.row(&juliet(), 3).await.unwrap(), None);
@@ -30,11 +30,11 @@ pub async fn archive_rows(store: &Store) {
     assert_eq!(archive.after(&romeo(), 0, 10).await.unwrap(), [other]);
 
     // A write of unknown outcome is repeated as it was.
-    archive.append(vec![full.clone()]).await.unwrap();
+    archive.append(&[full.clone()]).await.unwrap();
     assert_eq!(archive.after(&juliet(), 0, 10).await.unwrap(), [full, plain]);
 
     let large = Row { stanza: Bytes::from(vec![b'x'; archive::STANZA_BYTES_MAX + 1]), ..row(&juliet(), 9) };
-    let refused = archive.append(vec![row(&juliet(), 8), large]).await;
+    let refused = archive.append(&[row(&juliet(), 8), large]).await;
     assert!(matches!(refused, Err(Error::TooLarge { .. })), "{refused:?}");
     assert_eq!(archive.row(&juliet(), 8).await.unwrap(), None, "all or none");
 }
@@ -44,7 +44,7 @@ pub async fn archive_pages(store: &Store) {
     let archive = &store.archive;
     // Its name is a prefix of Juliet's and of hers in turn.
     for owner in [jid("juliet@capulet.exampl"), juliet(), jid("juliet@capulet.examplee")] {
-        archive.append([10, 30, 20, 40, u64::MAX / 2000].map(|id| row(&owner, id)).into()).await.unwrap();
+        archive.append(&[10, 30, 20, 40, u64::MAX / 2000].map(|id| row(&owner, id))).await.unwrap();
     }
     let last = u64::MAX / 2000;
     let (juliet, page) = (juliet(), |rows: crate::Result<Vec<Row>>| ids(&rows.unwrap()));
@@ -66,7 +66,7 @@ pub async fn archive_pages(store: &Store) {
     assert_eq!(page(archive.tail(&juliet, u64::MAX, 10).await), [0; 0]);
     assert_eq!(page(archive.tail(&romeo(), 0, 10).await), [0; 0]);
 
-    archive.append((1..=1100).map(|id| row(&romeo(), id)).collect()).await.unwrap();
+    archive.append(&(1..=1100).map(|id| row(&romeo(), id)).collect::<Vec<_>>()).await.unwrap();
     assert_eq!(archive.after(&romeo(), 0, usize::MAX).await.unwrap().len(), archive::PAGE_ROWS_MAX);
 }
 
@@ -74,7 +74,7 @@ pub async fn archive_pages(store: &Store) {
 pub async fn archive_ids(store: &Store) {
     let archive = &store.archive;
     assert_eq!(archive.last_id(&juliet()).await.unwrap(), 0);
-    archive.append(vec![row(&juliet(), 5), row(&juliet(), 7)]).await.unwrap();
+    archive.append(&[row(&juliet(), 5), row(&juliet(), 7)]).await.unwrap();
     assert_eq!(archive.last_id(&juliet()).await.unwrap(), 7);
 
     archive.delete(&juliet(), &[7, 6]).await.unwrap();
@@ -85,7 +85,7 @@ pub async fn archive_ids(store: &Store) {
     archive.delete(&juliet(), &[]).await.unwrap();
     assert_eq!(archive.last_id(&juliet()).await.unwrap(), 7);
 
-    archive.append(vec![row(&juliet(), 8)]).await.unwrap();
+    archive.append(&[row(&juliet(), 8)]).await.unwrap();
     assert_eq!(archive.last_id(&juliet()).await.unwrap(), 8);
     // Of a write whose outcome was unknown to its caller.
     archive.delete(&juliet(), &[9]).await.unwrap();

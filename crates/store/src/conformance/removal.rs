@@ -33,7 +33,7 @@ async fn furnish(store: &Store, owner: &Jid, at: u8) {
     store.rosters.apply(owner, vec![Change::Put(Item::new(jid("nurse@capulet.example")))]).await.unwrap();
     store.blocklists.block(owner, &[jid("paris@verona.example")]).await.unwrap();
     store.documents.put(owner, "vcard-temp", "", Bytes::from_static(b"<vCard/>")).await.unwrap();
-    store.archive.append((1..=1500).map(|id| row(owner, id)).collect()).await.unwrap();
+    store.archive.append(&(1..=1500).map(|id| row(owner, id)).collect::<Vec<_>>()).await.unwrap();
     store.archive.delete(owner, &[1500]).await.unwrap();
     store.cursors.save(&[(owner.clone(), Cursor { lowest: 3, above: vec![] })]).await.unwrap();
     let session = Session { origin: [at; 16], account: owner.clone(), deadline_ms: 1, state: Bytes::new() };

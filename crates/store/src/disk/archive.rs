@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use fjall::Slice;
 use xmpp::jid::Jid;
 
 use super::{
@@ -15,17 +16,22 @@ use super::{
 };
 use crate::{Archive, Direction, Error, Result, Row, Uid, archive::PAGE_ROWS_MAX};
 
-/// What the fields of a row take beyond its texts and its stanza, about.
-const ROW_BYTES: usize = 64;
+/// What most rows take at most.
+const ROW_BYTES: usize = 1024;
 
 #[async_trait]
 impl Archive for Disk {
-    async fn append(&self, rows: Vec<Row>) -> Result<()> {
-        let op = |row: &Row| {
-            row.check()?;
-            Ok(Op::put(Noun::Archive, key(&row.archive, row.id), encode(row)))
-        };
-        let ops = rows.iter().map(op).collect::<Result<_>>()?;
+    async fn append(&self, rows: &[Row]) -> Result<()> {
+        rows.iter().try_for_each(Row::check)?;
+        let mut ops = Vec::with_capacity(rows.len());
+        // One buffer for all: each slice is allocated by itself, and of its own size.
+        let mut buffer = Vec::with_capacity(ROW_BYTES);
+        for row in rows {
+            keys::join(&row.archive, &[&row.id.to_be_bytes()], &mut buffer);
+            let key = Slice::new(&buffer);
+            buffer = encode(row, buffer);
+            ops.push(Op::put(Noun::Archive, key, Slice::new(&buffer)));
+        }
         self.write(ops, Vec::new()).await
     }
 
@@ -119,18 +125,17 @@ fn key(archive: &Jid, id: u64) -> Vec<u8> {
     keys::joined(archive, &[&id.to_be_bytes()])
 }
 
-fn encode(row: &Row) -> Vec<u8> {
-    let address = row.address.as_ref().map_or("", Jid::as_str);
-    let mut record =
-        Writer::with_capacity(ROW_BYTES + row.with.as_str().len() + address.len() + row.stanza.len())
-            .bytes(1, &row.uid.origin)
-            .number(2, row.uid.n)
-            .number(3, u64::from(row.uid.k))
-            .number(4, row.epoch)
-            .flag(5, row.direction == Direction::Sent)
-            .bytes(6, row.with.as_str().as_bytes());
-    if row.address.is_some() {
-        record = record.bytes(7, address.as_bytes());
+/// A row in a buffer, whose content is lost.
+fn encode(row: &Row, buffer: Vec<u8>) -> Vec<u8> {
+    let mut record = Writer::over(buffer)
+        .bytes(1, &row.uid.origin)
+        .number(2, row.uid.n)
+        .number(3, u64::from(row.uid.k))
+        .number(4, row.epoch)
+        .flag(5, row.direction == Direction::Sent)
+        .bytes(6, row.with.as_str().as_bytes());
+    if let Some(address) = &row.address {
+        record = record.bytes(7, address.as_str().as_bytes());
     }
     record.flag(8, row.deliver).flag(9, row.spool).number(10, row.stamp_ms).bytes(11, &row.stanza).finish()
 }
@@ -220,7 +225,7 @@ mod tests {
             Row { uid: Uid::default(), epoch: 0, direction: Direction::Received, address: None, ..row() };
         let plain = Row { deliver: false, spool: false, stamp_ms: 0, ..plain };
 
-        let record = encode(&plain);
+        let record = encode(&plain, Vec::new());
 
         assert_eq!(record.len(), 18 + 2 + 30 + 2 + 15);
         assert_eq!(decode(jid("juliet@capulet.example"), 7, &record).unwrap(), plain);
@@ -228,6 +233,6 @@ mod tests {
 
     #[test]
     fn a_row_is_written_as_the_first_version_wrote_it() {
-        assert_eq!(encode(&row()), FIRST);
+        assert_eq!(encode(&row(), b"before".to_vec()), FIRST);
     }
 }

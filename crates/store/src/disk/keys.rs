@@ -91,14 +91,20 @@ pub(super) fn of(account: &Jid) -> Vec<u8> {
 
 /// The key of what an account has under these names, which follow each other without a separator.
 pub(super) fn joined(account: &Jid, names: &[&[u8]]) -> Vec<u8> {
-    let bare = account.bare_str().as_bytes();
-    let mut key = Vec::with_capacity(bare.len() + 1 + names.iter().map(|name| name.len()).sum::<usize>());
-    key.extend_from_slice(bare);
+    let names_bytes: usize = names.iter().map(|name| name.len()).sum();
+    let mut key = Vec::with_capacity(account.bare_str().len() + 1 + names_bytes);
+    join(account, names, &mut key);
+    key
+}
+
+/// As [`joined`], in the place of what a buffer held.
+pub(super) fn join(account: &Jid, names: &[&[u8]], key: &mut Vec<u8>) {
+    key.clear();
+    key.extend_from_slice(account.bare_str().as_bytes());
     key.push(0);
     for name in names {
         key.extend_from_slice(name);
     }
-    key
 }
 
 /// Reads a number that was written in big-endian bytes.

@@ -21,6 +21,12 @@ impl Writer {
         Self(Vec::with_capacity(bytes))
     }
 
+    /// A record in the place of what a buffer held.
+    pub(super) fn over(mut buffer: Vec<u8>) -> Self {
+        buffer.clear();
+        Self(buffer)
+    }
+
     /// A number, left out if 0.
     pub(super) fn number(self, tag: u32, value: u64) -> Self {
         if value == 0 { self } else { self.element(tag, value) }

@@ -10,13 +10,13 @@ use crate::{Archive, Result, Row, archive::PAGE_ROWS_MAX};
 
 #[async_trait]
 impl Archive for Memory {
-    async fn append(&self, rows: Vec<Row>) -> Result<()> {
+    async fn append(&self, rows: &[Row]) -> Result<()> {
         rows.iter().try_for_each(Row::check)?;
         let mut state = self.state.lock();
         for row in rows {
             let kept = state.kept.entry(row.archive.bare_str().to_owned()).or_default();
             kept.last_id = kept.last_id.max(row.id);
-            kept.rows.insert(row.id, row);
+            kept.rows.insert(row.id, row.clone());
         }
         Ok(())
     }

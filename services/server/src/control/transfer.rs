@@ -249,7 +249,7 @@ impl Import<'_> {
             store.rosters.apply(account, std::mem::take(&mut self.changes)).await?;
         }
         if !self.rows.is_empty() {
-            store.archive.append(std::mem::take(&mut self.rows)).await?;
+            store.archive.append(&std::mem::take(&mut self.rows)).await?;
         }
         Ok(())
     }

@@ -44,7 +44,7 @@ async fn juliets_store() -> Store {
         stamp_ms: 5,
         stanza: Bytes::from_static(b"\xffstanza"),
     };
-    store.archive.append(vec![row]).await.unwrap();
+    store.archive.append(&[row]).await.unwrap();
     store.cursors.save(&[(juliet, Cursor { lowest: 6, above: vec![7] })]).await.unwrap();
     store
 }
