@@ -17,7 +17,7 @@ pub use ledger::{
     Address, Archive, Book, End, Incoming, Kind, MessageId, NAMED_MAX, Offence, Outgoing, Verdict,
 };
 pub use machine::{CPU_SHARE_MAX, LAG_MS_MAX};
-pub use record::{FORM, Generator, GoalOutcome, Machine, PhaseSpan, ProcessSample, Record, Second};
+pub use record::{FORM, Generator, GoalOutcome, Machine, Mark, PhaseSpan, ProcessSample, Record, Second};
 pub use recorder::{MEASURES_MAX, Measure, Recorder};
 pub use spread::{LATENCY_US_MAX, Malformed, Spread};
 pub use watch::{Source, Watch};

@@ -27,6 +27,9 @@ pub struct Record {
     pub started_unix_ms: u64,
     /// In their order.
     pub phases: Vec<PhaseSpan>,
+    /// What was done to the server or to connections, for plots.
+    #[serde(default)]
+    pub marks: Vec<Mark>,
     /// One for each second since the start.
     pub seconds: Vec<Second>,
     /// By measure and phase.
@@ -52,6 +55,15 @@ pub struct PhaseSpan {
     pub from_ms: u64,
     /// The first that is not in it any more.
     pub to_ms: u64,
+}
+
+/// Something that was done at a moment of the run: a fault, a hook.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Mark {
+    /// Since the run's start.
+    pub at_ms: u64,
+    /// In words: `kill edge`, `cut 10 %`.
+    pub what: String,
 }
 
 /// What happened within one second.
@@ -105,7 +117,7 @@ pub struct GoalOutcome {
 }
 
 /// Where the run was made.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Machine {
     /// Usable ones.
     pub cpus: u32,
@@ -135,6 +147,11 @@ impl Record {
             }
         }
         add(&mut self.counts, &other.counts);
+        for mark in &other.marks {
+            if !self.marks.contains(mark) {
+                self.marks.push(mark.clone());
+            }
+        }
         for warning in &other.warnings {
             if !self.warnings.contains(warning) {
                 self.warnings.push(warning.clone());
