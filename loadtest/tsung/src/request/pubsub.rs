@@ -7,6 +7,8 @@ use super::{Request, named};
 use crate::session::Session;
 use crate::xml::escape;
 
+/// XEP-0060 §8.1.3 has it in every form; Tsung leaves it out, and servers refuse that.
+const FORM_TYPE: &str = "<field var='FORM_TYPE' type='hidden'><value>http://jabber.org/protocol/pubsub#node_config</value></field>";
 const PUBSUB: &str = "http://jabber.org/protocol/pubsub";
 
 impl Session<'_> {
@@ -71,7 +73,7 @@ impl Session<'_> {
             return Step::CreateNode { service: service.to_owned(), node: node.to_owned() };
         }
         let fields = self.names.literal(&fields);
-        let form = format!("<x xmlns='jabber:x:data' type='submit'>{fields}</x>");
+        let form = format!("<x xmlns='jabber:x:data' type='submit'>{FORM_TYPE}{fields}</x>");
         let create = format!("<create{}{}/>", attribute(node), kind.unwrap_or_default());
         iq(request.kind, service, PUBSUB, &format!("{create}<configure>{form}</configure>"))
     }
@@ -86,7 +88,8 @@ fn iq(kind: &str, service: &str, namespace: &str, inner: &str) -> Step {
     named(kind, format!("<iq type='set' to='{service}' id='{{uuid}}'>{pubsub}</iq>"))
 }
 
-/// The fields of a form that stands as an Erlang term: `[{'pubsub#access_model','open'}, {'x', ['a', 'b']}].`
+/// The fields of a form that stands as an Erlang term: `[{'pubsub#access_model','open'}, {'x', ['a', 'b']}].` That no
+/// item is kept is said by `pubsub#persist_items`; some servers refuse a maximum of 0 beside it, which is left out.
 fn fields(term: &str) -> String {
     let atom = r"('[^']*'|\w+)";
     let pairs = Regex::new(&format!(r"\{{\s*{atom}\s*,\s*(?:\[([^\]]*)\]|{atom})\s*\}}"));
@@ -94,6 +97,9 @@ fn fields(term: &str) -> String {
     for pair in pairs.iter().flat_map(|pairs| pairs.captures_iter(term)) {
         let text = |at: usize| pair.get(at).map_or("", |found| found.as_str());
         let values = if pair.get(3).is_some() { text(3) } else { text(2) };
+        if text(1).contains("pubsub#max_items") && matches!(text(3), "'0'" | "0") {
+            continue;
+        }
         let bare = |atom: &str| escape(atom.trim().trim_matches('\''));
         out.extend(["<field var='", &bare(text(1)), "'>"]);
         for value in values.split(',') {
@@ -110,7 +116,7 @@ mod tests {
 
     #[test]
     fn erlang_terms_are_forms() {
-        let term = "[{'pubsub#access_model','open'},\n {groups, ['a', b]}].";
+        let term = "[{'pubsub#access_model','open'},\n {groups, ['a', b]}, {'pubsub#max_items', '0'}].";
         let model = "<field var='pubsub#access_model'><value>open</value></field>";
         let groups = "<field var='groups'><value>a</value><value>b</value></field>";
         assert_eq!(fields(term), format!("{model}{groups}"));
