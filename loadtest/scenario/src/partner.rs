@@ -16,9 +16,9 @@ pub enum Partner {
     Ring,
     /// By chance, anyone of the accounts.
     Anyone,
-    /// By chance, an account that is logged in on the same worker.
+    /// By chance, an account that is logged in on the same worker, and has sent presence.
     Online,
-    /// By chance, an account that is not logged in on the same worker.
+    /// By chance, an account that is not logged in on the same worker; such messages wait on the server.
     Offline,
     /// By chance, a contact of the loaded roster.
     Contact,
