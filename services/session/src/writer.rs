@@ -121,3 +121,41 @@ async fn remove(owner: &Owner, rows: &[Row]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(id: u64) -> Row {
+        let juliet = xmpp::jid::Jid::from_prepared("juliet@capulet.example").unwrap();
+        Row {
+            archive: juliet.clone(),
+            id,
+            uid: store::Uid::default(),
+            epoch: 1,
+            direction: store::Direction::Received,
+            with: juliet,
+            address: None,
+            deliver: true,
+            spool: false,
+            stamp_ms: 0,
+            stanza: bytes::Bytes::new(),
+        }
+    }
+
+    /// Rows 1 and 3 of account 7, row 2 of account 4, both in shard 0, and row 4 of account 7 in shard 5.
+    fn gathered() -> Gathered {
+        Gathered { rows: (1..=4).map(row).collect(), waiting: vec![(0, 7), (0, 4), (0, 7), (5, 7)] }
+    }
+
+    #[test]
+    fn of_rows_that_are_durable_an_account_hears_the_last() {
+        assert_eq!(gathered().stored(true), BTreeMap::from([(0, vec![(4, 2), (7, 3)]), (5, vec![(7, 4)])]));
+    }
+
+    #[test]
+    fn of_rows_that_could_not_be_written_an_account_hears_each() {
+        let told = gathered().stored(false);
+        assert_eq!(told, BTreeMap::from([(0, vec![(7, 1), (4, 2), (7, 3)]), (5, vec![(7, 4)])]));
+    }
+}
