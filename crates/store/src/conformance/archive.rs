@@ -30,7 +30,7 @@ pub async fn archive_rows(store: &Store) {
     assert_eq!(archive.after(&romeo(), 0, 10).await.unwrap(), [other]);
 
     // A write of unknown outcome is repeated as it was.
-    archive.append(&[full.clone()]).await.unwrap();
+    archive.append(std::slice::from_ref(&full)).await.unwrap();
     assert_eq!(archive.after(&juliet(), 0, 10).await.unwrap(), [full, plain]);
 
     let large = Row { stanza: Bytes::from(vec![b'x'; archive::STANZA_BYTES_MAX + 1]), ..row(&juliet(), 9) };
