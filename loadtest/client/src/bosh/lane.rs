@@ -32,7 +32,7 @@ enum Link {
     Open(Io),
 }
 
-struct Connecting(Pin<Box<dyn Future<Output = Result<Io, Error>> + Send>>);
+struct Connecting(Pin<Box<dyn Future<Output = Result<Io, Error>> + Send + Sync>>);
 
 #[derive(Debug)]
 struct Request {
