@@ -19,13 +19,16 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("router", &["node", "proto", "xmpp"]),
     ("session", &["features", "node", "proto", "store", "xmpp"]),
     ("client", &["xmpp"]),
+    ("figures", &[]),
+    ("fleet", &["client", "figures", "play", "scenario"]),
     ("play", &["client", "figures", "scenario", "xmpp"]),
+    ("report", &["figures", "scenario"]),
     ("rig", &["xmpp"]),
     ("scenario", &[]),
     ("tsung", &["scenario"]),
 ];
 /// What may help a crate's tests beside that: owners are tried with a real router between them.
-const TESTS_MAY_DEPEND_ON: &[(&str, &str)] = &[("play", "rig"), ("session", "router")];
+const TESTS_MAY_DEPEND_ON: &[(&str, &str)] = &[("fleet", "rig"), ("play", "rig"), ("session", "router")];
 const MAY_NAME_ANY: &[&str] = &["throng", "throng-bench", "throng-load", "throng-tests"];
 
 /// Crates that take bytes and a time and give events: nothing in them opens, waits or asks what time it is.

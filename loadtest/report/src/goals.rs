@@ -121,7 +121,9 @@ mod tests {
         assert!(judged(&Goal { rate_at_least: Some(100.0), ..goal("chat") }).1);
         assert!(!judged(&Goal { rate_at_least: Some(50_000.0), ..goal("chat") }).1);
         assert!(judged(&Goal { failures_at_most: Some(0.05), ..goal("chat") }).1);
-        assert!(!judged(&Goal { failures_at_most: Some(0.000_01), ..goal("chat") }).1);
+        let storm =
+            Goal { failures_at_most: Some(0.000_01), phase: Some("storm".to_owned()), ..goal("chat") };
+        assert!(!judged(&storm).1);
         assert!(judged(&Goal { cpu_at_most: Some(Duration::from_millis(2)), ..goal("chat") }).1);
         assert!(!judged(&Goal { cpu_at_most: Some(Duration::from_nanos(10)), ..goal("chat") }).1);
     }

@@ -9,6 +9,8 @@ use figures::{
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
+use crate::words;
+
 const STALL_S: u64 = 55;
 
 /// The one that most tests look at.
@@ -34,7 +36,8 @@ pub(crate) fn played(seed: u64, factor: f64) -> Record {
         };
         play_second(&recorder, &mut dice, at, chats, factor);
         let mut second = recorder.cut(1000 * (at + 1));
-        server_us += ((chats as f64 * 620.0 + 60_000.0) * factor * dice.random_range(0.95..1.05)) as u64;
+        let work_us = (chats as f64 * 620.0 + 60_000.0) * factor * dice.random_range(0.95..1.05);
+        server_us += words::whole(work_us) as u64;
         own_us += chats * 190 + 30_000;
         let sample = ProcessSample { cpu_us: server_us, memory_bytes: (180 << 20) + 900_000 * at.min(60) };
         second.server.insert("throng".to_owned(), sample);
@@ -53,7 +56,7 @@ fn play_second(recorder: &Recorder, dice: &mut SmallRng, at: u64, chats: u64, fa
     let [chat, receipt, login, tls] = ["chat", "receipt", "login", "tls"].map(|name| recorder.measure(name));
     let mut took = |middle_us: f64, spread: f64| {
         let normal: f64 = (0..6).map(|_| dice.random_range(-1.0..1.0)).sum::<f64>() / 1.4;
-        (middle_us * factor * (normal * spread).exp()) as u64
+        words::whole(middle_us * factor * (normal * spread).exp()) as u64
     };
     for n in 0..chats {
         let intended_us = at * 1_000_000 + n * 1_000_000 / chats;
@@ -66,9 +69,9 @@ fn play_second(recorder: &Recorder, dice: &mut SmallRng, at: u64, chats: u64, fa
         }
     }
     let logins = if at < 20 {
-        50
+        10
     } else if (90..100).contains(&at) {
-        100
+        20
     } else {
         0
     };

@@ -72,6 +72,12 @@ pub(crate) fn date(unix_ms: u64) -> String {
     format!("{year}-{month:02}-{day:02} {:02}:{:02} UTC", seconds / 3600, seconds / 60 % 60)
 }
 
+/// The nearest whole number; nothing below zero.
+#[expect(clippy::cast_sign_loss, reason = "is not below zero")]
+pub(crate) fn whole(value: f64) -> usize {
+    value.max(0.0).round() as usize
+}
+
 /// Three digits that count, no more zeros behind the point than there is to say.
 fn digits(value: f64) -> String {
     let places = match value.abs() {
@@ -81,10 +87,7 @@ fn digits(value: f64) -> String {
         _ => 3,
     };
     let text = format!("{value:.places$}");
-    match text.contains('.') {
-        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
-        false => text,
-    }
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
 }
 
 #[cfg(test)]

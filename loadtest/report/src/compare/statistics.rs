@@ -1,12 +1,15 @@
 //! The test of Mann and Whitney.
 
+/// More than this many in all are judged by the normal distribution.
+const EXACT_MAX: usize = 40;
+
 /// How likely ranks as different as these, or more, are if both come from the same source: two-sided; exact for few without
 /// ties, else by the normal distribution with corrections for ties and continuity.
 pub(super) fn mann_whitney(a: &[f64], b: &[f64]) -> f64 {
-    let (n, m) = (a.len(), b.len());
-    if n == 0 || m == 0 {
+    if a.is_empty() || b.is_empty() {
         return 1.0;
     }
+    let pairs = (a.len() * b.len()) as f64;
     let wins = |x: f64| {
         b.iter()
             .map(|&y| {
@@ -20,10 +23,14 @@ pub(super) fn mann_whitney(a: &[f64], b: &[f64]) -> f64 {
             })
             .sum::<f64>()
     };
-    let u: f64 = a.iter().map(|&x| wins(x)).sum();
+    let won: f64 = a.iter().map(|&x| wins(x)).sum();
+    let won = won.min(pairs - won);
     let ties = ties(a, b);
-    let u = u.min((n * m) as f64 - u);
-    if ties.is_empty() && n + m <= 40 { exact(n, m, u as usize) } else { normal(n, m, u, &ties) }
+    if ties.is_empty() && a.len() + b.len() <= EXACT_MAX {
+        exact(a.len(), b.len(), crate::words::whole(won))
+    } else {
+        normal(a.len(), b.len(), won, &ties)
+    }
 }
 
 /// Sizes of groups of equal values.

@@ -36,6 +36,8 @@ pub(super) struct Series {
     pub(super) class: String,
     pub(super) unit: Unit,
     pub(super) values: Vec<Option<f64>>,
+    /// What is read out, if not the values that are drawn.
+    pub(super) said: Option<Vec<Option<f64>>>,
     /// For an area: its lower edge; else the axis.
     pub(super) base: Option<Vec<Option<f64>>>,
     /// Drawn on the scale of the right side.
@@ -80,15 +82,16 @@ impl Scale {
         Self::Linear { max: unit * step * (most / step).ceil(), step: unit * step }
     }
 
-    /// Whole decades around all values above zero, two at least.
+    /// From a round number that is not above any value to one that is not below, two decades at least.
     pub(super) fn log(values: impl Iterator<Item = f64> + Clone) -> Self {
         let least = values.clone().filter(|&value| value > 0.0).fold(f64::INFINITY, f64::min);
         let most = values.fold(0.0, f64::max);
         if most <= 0.0 {
             return Self::Log { min: 1.0, max: 100.0 };
         }
-        let (low, high) = (least.log10().floor(), most.log10().ceil());
-        Self::Log { min: 10_f64.powf(low.min(high - 2.0)), max: 10_f64.powf(high) }
+        let max = step(most);
+        // Mirrored, the next above is the next below: 1, 2 and 5 become 1, 5 and 2.
+        Self::Log { min: (1.0 / step(1.0 / least)).min(max / 100.0), max }
     }
 
     /// From the top, 0 to 1.
@@ -106,8 +109,9 @@ impl Scale {
                 (0..=8_u32).map(|n| f64::from(n) * step).take_while(|&value| value <= max * 1.000_1).collect()
             }
             Self::Log { min, max } => {
-                let decades = (max / min).log10().round() as u32;
-                (0..=decades).map(|n| min * 10_f64.powi(n.cast_signed())).collect()
+                let first = (min * 0.999_9).log10().ceil();
+                let decades = (0..12_u32).map(|n| 10_f64.powf(first + f64::from(n)));
+                decades.take_while(|&value| value <= max * 1.000_1).collect()
             }
         }
     }
@@ -127,11 +131,10 @@ impl Unit {
     pub(super) fn say(self, value: f64) -> String {
         match self {
             Self::Micros => words::micros(value),
-            Self::Count => words::short(value),
+            Self::Count | Self::Cores => words::short(value),
             Self::PerSecond => format!("{}/s", words::short(value)),
             Self::Bytes => words::bytes(value),
             Self::BytesPerSecond => format!("{}/s", words::bytes(value)),
-            Self::Cores => words::short(value),
         }
     }
 }
@@ -139,7 +142,16 @@ impl Unit {
 impl Series {
     pub(super) fn line(name: &str, class: &str, unit: Unit, values: Vec<Option<f64>>) -> Self {
         let class = format!("line {class}");
-        Self { name: name.to_owned(), class, unit, values, base: None, right: false, hidden: false }
+        Self {
+            name: name.to_owned(),
+            class,
+            unit,
+            values,
+            said: None,
+            base: None,
+            right: false,
+            hidden: false,
+        }
     }
 
     pub(super) fn area(name: &str, class: &str, unit: Unit, values: Vec<Option<f64>>) -> Self {
@@ -218,10 +230,12 @@ impl Plot<'_> {
             );
         }
         for (at, what) in self.marks {
+            // Beside what it caused, not over it.
+            let side = if *at > 0.15 { " before" } else { "" };
             let (at, what) = (at * 100.0, escape(what));
             let _ = write!(
                 out,
-                "<div class=mark style=\"left:{at:.2}%\" title=\"{what}\"><span>{what}</span></div>"
+                "<div class=\"mark{side}\" style=\"left:{at:.2}%\" title=\"{what}\"><span>{what}</span></div>"
             );
         }
     }
@@ -278,7 +292,8 @@ impl Plot<'_> {
             .series
             .iter()
             .map(|series| {
-                series.values.iter().map(|value| value.map(|value| series.unit.say(value))).collect()
+                let values = series.said.as_ref().unwrap_or(&series.values);
+                values.iter().map(|value| value.map(|value| series.unit.say(value))).collect()
             })
             .collect();
         let positions: Vec<f64> = self.positions.iter().map(|at| (at * 1e4).round() / 1e4).collect();
@@ -318,11 +333,15 @@ mod tests {
     }
 
     #[test]
-    fn log_scales_are_whole_decades() {
-        let scale = Scale::log([35.0, 4200.0].into_iter());
-        assert_eq!(scale, Scale::Log { min: 10.0, max: 10_000.0 });
-        assert_eq!(scale.ticks().len(), 4);
-        assert!((scale.depth(10.0) - 1.0).abs() < 1e-9 && scale.depth(10_000.0).abs() < 1e-9);
+    fn log_scales_end_round_with_a_tick_at_each_decade() {
+        let Scale::Log { min, max } = Scale::log([35.0, 4200.0].into_iter()) else {
+            panic!("not a log scale")
+        };
+        assert!((min - 20.0).abs() < 1e-9 && (max - 5000.0).abs() < 1e-9, "{min} {max}");
+        let scale = Scale::Log { min, max };
+        let ticks: Vec<f64> = scale.ticks().into_iter().map(f64::round).collect();
+        assert_eq!(ticks, [100.0, 1000.0]);
+        assert!((scale.depth(min) - 1.0).abs() < 1e-9 && scale.depth(max).abs() < 1e-9);
         assert!((scale.depth(0.0) - 1.0).abs() < 1e-9, "zero lies on the axis");
     }
 

@@ -4,7 +4,7 @@ use figures::{Record, Spread};
 
 use super::plot::{Plot, Scale, Series, Unit};
 use super::section;
-use crate::stretch;
+use crate::{stretch, words};
 
 const POINTS: u32 = 160;
 /// Of a hundred thousand, one.
@@ -78,7 +78,7 @@ fn draw<'a>(id: &str, measures: impl Iterator<Item = (&'a str, Spread)>) -> Stri
 /// `99.9 %`, with as many nines as there are.
 fn percentile(share: f64) -> String {
     let rare = 1.0 - share;
-    let places = (-rare.log10()).ceil().max(2.0) as usize - 2;
+    let places = words::whole((-rare.log10()).ceil()).max(2) - 2;
     let text = format!("{:.*}", places + usize::from(share > 0.9 && places > 0), share * 100.0);
     let text = if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
     format!("{text} %")

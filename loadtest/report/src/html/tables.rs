@@ -62,7 +62,7 @@ pub(super) fn offences(record: &Record) -> String {
             words::clock(offence.at_ms) + &format!(".{:03}", offence.at_ms % 1000),
         ]
     };
-    let head = ["what", "from account", "to", "account it is about", "number", "sent at"];
+    let head = ["what", "from account", "to", "seen at account", "number", "sent at"];
     let shown = table(&head, 1, offences.iter().take(OFFENCES_MAX).map(row));
     let more = offences.len().saturating_sub(OFFENCES_MAX);
     let about = match more {

@@ -1,5 +1,6 @@
 //! Plots over the time of the run, all of them over the same axis.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use figures::{Record, Second, Spread};
@@ -50,9 +51,9 @@ impl Axis {
             labels: pairs()
                 .map(|(before, point)| format!("{} {}", words::clock(before.at_ms), point.phase))
                 .collect(),
-            ticks: (0..)
+            ticks: (0..=8)
                 .map(|n| n * step_ms)
-                .take_while(|&ms| ms as f64 <= end_ms)
+                .filter(|&ms| ms as f64 <= end_ms)
                 .map(|ms| (at(ms), words::clock(ms)))
                 .collect(),
             stretches: record
@@ -152,13 +153,17 @@ pub(super) fn rates(axis: &Axis, record: &Record) -> String {
         .filter(|name| stretch::failure(name).is_none())
         .partition(|name| name.contains("bytes"));
     let mut counts = counts;
-    counts
-        .sort_by_key(|name| std::cmp::Reverse((matches!(*name, "sent" | "delivered"), record.counts[*name])));
+    // What was sent lies, broad, below what was delivered: where they part, it is seen.
+    counts.sort_by_key(|name| (*name != "sent", *name != "delivered", Reverse(record.counts[*name])));
     let mut series: Vec<Series> = counts
         .iter()
         .take(COLOURS - 1)
         .enumerate()
-        .map(|(at, name)| Series::line(name, &format!("c{at}"), Unit::PerSecond, axis.rate(name)))
+        .map(|(at, name)| {
+            let class =
+                if *name == "sent" { "c5 wide".to_owned() } else { format!("c{}", at.saturating_sub(1)) };
+            Series::line(name, &class, Unit::PerSecond, axis.rate(name))
+        })
         .collect();
     let left = Scale::linear(values(&series));
     let sessions =
@@ -193,23 +198,19 @@ pub(super) fn failures(axis: &Axis, record: &Record) -> String {
         return String::new();
     }
     let mut conditions: Vec<_> = by_condition.into_iter().collect();
-    conditions.sort_by_key(|(_, (sum, _))| std::cmp::Reverse(*sum));
+    conditions.sort_by_key(|(_, (sum, _))| Reverse(*sum));
     let mut below: Option<Vec<Option<f64>>> = None;
     let mut series = Vec::new();
     for (at, (condition, (_, rates))) in conditions.into_iter().take(COLOURS).enumerate() {
         let top = below.as_ref().map_or_else(|| rates.clone(), |below| added(below, &rates));
-        let area = Series::area(condition, &format!("c{at}"), Unit::PerSecond, top.clone());
-        series.push(match below.replace(top) {
-            Some(base) => area.above(base),
-            None => area,
-        });
+        // Nothing is drawn where nothing failed.
+        let drawn =
+            top.iter().zip(&rates).map(|(top, rate)| top.filter(|_| rate.is_some_and(|rate| rate > 0.0)));
+        let area = Series::area(condition, &format!("c{at}"), Unit::PerSecond, drawn.collect());
+        series.push(Series { base: below.replace(top), said: Some(rates), ..area });
     }
     let plot = axis.draw("failures", &series, Scale::linear(values(&series)), None);
-    section(
-        "Failures by condition",
-        "Each second, one upon the other: the upper edge is the sum up to there.",
-        &plot,
-    )
+    section("Failures by condition", "Each second, one upon the other.", &plot)
 }
 
 /// The server's processor time and memory, of all that was watched.

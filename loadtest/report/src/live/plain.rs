@@ -1,5 +1,6 @@
 //! A line now and then, where there is no terminal.
 
+use std::fmt::Write as _;
 use std::io::Write;
 
 use figures::{Record, Second};
@@ -51,12 +52,12 @@ fn line(gathered: &[Second], last: &Second) -> String {
     let mut line = format!("{} {} sessions={}", words::clock(last.at_ms), last.phase, last.sessions);
     for name in ["sent", "delivered"] {
         if let Some(n) = sum.counts.get(name) {
-            line += &format!(" {name}={}/s", rate(*n));
+            let _ = write!(line, " {name}={}/s", rate(*n));
         }
     }
     for (measure, spread) in &sum.latencies {
         let [p50, p99, max] = [spread.p50_us, spread.p99_us, spread.max_us].map(|us| compact(us as f64));
-        line += &format!(" {measure}={}/s,p50={p50},p99={p99},max={max}", rate(spread.count));
+        let _ = write!(line, " {measure}={}/s,p50={p50},p99={p99},max={max}", rate(spread.count));
     }
     line + &format!(" failed={}", failures(&sum))
 }
