@@ -44,6 +44,8 @@ impl fmt::Display for Goal {
             write!(f, "p{} of {of} below {}", self.percentile, write_time(bound))?;
         } else if let Some(rate) = self.rate_at_least {
             write!(f, "at least {rate} {of} a second")?;
+        } else if self.failures_at_most == Some(0.0) {
+            write!(f, "no {of} fails")?;
         } else if let Some(share) = self.failures_at_most {
             write!(f, "at most {} % of {of} fail", share * 100.0)?;
         } else if let Some(time) = self.cpu_at_most {
