@@ -35,6 +35,24 @@ pub struct Client {
     state: State,
 }
 
+/// What a server hashes a password with (RFC 5802 §3): while it stays the same, so does the salted password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Salting<'a> {
+    /// The hash function.
+    pub hash: Hash,
+    /// The account's salt.
+    pub salt: &'a [u8],
+    /// How often it is hashed.
+    pub iterations: u32,
+}
+
+impl Salting<'_> {
+    /// The salted password, which takes as long as the iterations do.
+    pub fn apply(&self, password: &str) -> Result<Secret, PasswordError> {
+        salted_password(self.hash, password, self.salt, self.iterations)
+    }
+}
+
 /// Why a client gives up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientError {
@@ -100,11 +118,21 @@ impl Client {
 
     /// Answers a challenge.
     pub fn respond(&mut self, challenge: &[u8]) -> Result<Vec<u8>, ClientError> {
+        #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is of one lifetime of salts")]
+        self.respond_with(challenge, |salting, password| salting.apply(password))
+    }
+
+    /// Answers a challenge with a salted password from elsewhere, for somebody who keeps them.
+    pub fn respond_with(
+        &mut self,
+        challenge: &[u8],
+        salted: impl FnOnce(&Salting<'_>, &str) -> Result<Secret, PasswordError>,
+    ) -> Result<Vec<u8>, ClientError> {
         match (mem::replace(&mut self.state, State::Over), self.mechanism) {
             // The server had not seen the initial response, and asks for it.
             (State::Start, _) if challenge.is_empty() => Ok(self.first()),
             (State::Opened { first_bare }, Mechanism::Scram { hash, .. }) => {
-                self.prove(hash, &first_bare, challenge)
+                self.prove(hash, &first_bare, challenge, salted)
             }
             _ => Err(ClientError::Malformed),
         }
@@ -122,7 +150,13 @@ impl Client {
         }
     }
 
-    fn prove(&mut self, hash: Hash, first_bare: &str, challenge: &[u8]) -> Result<Vec<u8>, ClientError> {
+    fn prove(
+        &mut self,
+        hash: Hash,
+        first_bare: &str,
+        challenge: &[u8],
+        salted: impl FnOnce(&Salting<'_>, &str) -> Result<Secret, PasswordError>,
+    ) -> Result<Vec<u8>, ClientError> {
         let server = ServerFirst::parse(challenge).ok_or(ClientError::Malformed)?;
         if server.nonce.len() <= self.nonce.len() || !server.nonce.starts_with(&self.nonce) {
             return Err(ClientError::Nonce);
@@ -131,7 +165,8 @@ impl Client {
             return Err(ClientError::Iterations);
         }
         let password = std::str::from_utf8(&self.login.password).map_err(|_| PasswordError)?;
-        let salted = salted_password(hash, password, &server.salt, server.iterations)?;
+        let salting = Salting { hash, salt: &server.salt, iterations: server.iterations };
+        let salted = salted(&salting, password)?;
         let key = client_key(hash, &salted);
 
         let binding = STANDARD.encode([self.header().as_bytes(), self.channel()].concat());

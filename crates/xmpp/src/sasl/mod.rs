@@ -13,7 +13,7 @@ mod message;
 mod scram;
 mod server;
 
-pub use client::{Client, ClientError, Login};
+pub use client::{Client, ClientError, Login, Salting};
 pub use condition::Condition;
 pub use hash::{Hash, Secret};
 pub use keys::{Credentials, Decoy, ITERATIONS_DEFAULT, Keys, PasswordError, SALT_BYTES};
