@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     plan.management = (!matches!(transport, Transport::Bosh | Transport::BoshTls)).then(Management::default);
     plan.path = arguments.next().as_deref().unwrap_or("/ws").into();
     let mut romeo = connect(&plan).await?;
-    plan.username = "tl-chat-2".to_owned();
+    "tl-chat-2".clone_into(&mut plan.username);
     let mut juliet = connect(&plan).await?;
     println!("{} {} {:?}", romeo.jid(), juliet.jid(), juliet.timings());
 

@@ -17,6 +17,8 @@ use crate::plan::Plan;
 
 /// What one read takes at most, in bytes: a TLS record.
 const READ_BYTES_MAX: usize = 16 * 1024;
+/// RFC 9266 §2.
+const EXPORTED_BYTES: usize = 32;
 /// What rustls holds for a server that reads slowly, in bytes.
 const TLS_BUFFER_BYTES_MAX: usize = 64 * 1024;
 
@@ -108,6 +110,14 @@ impl Io {
             bytes = &bytes[count..];
         }
         poll_fn(|cx| self.poll_flush(cx)).await
+    }
+
+    /// Keying material of the connection (RFC 9266 §2); `None` without TLS.
+    pub(crate) fn exported(&self) -> Option<Vec<u8>> {
+        let Io::Secure(stream) = self else { return None };
+        let connection = stream.get_ref().1;
+        let bytes = vec![0; EXPORTED_BYTES];
+        connection.export_keying_material(bytes, b"EXPORTER-Channel-Binding", Some(b"")).ok()
     }
 
     /// Drops the connection as a lost network would: the server is told nothing in XMPP or TLS, and the port is free

@@ -28,5 +28,6 @@ pub use error::{Error, Stage};
 pub use login::Timings;
 pub use management::State;
 pub use plan::{Management, Plan, Transport};
+pub use sasl::SaltedPassword;
 pub use tls::Tls;
 pub use xmpp::sasl::{Hash, Mechanism};

@@ -225,6 +225,10 @@ impl<'a> Login<'a> {
         Ok(Session { wire: self.wire, jid, management, timings: self.timings })
     }
 
+    pub(crate) fn exported(&self) -> Option<Vec<u8>> {
+        self.wire.exported()
+    }
+
     pub(crate) fn push(&mut self, text: &str) {
         self.wire.push(text.as_bytes());
     }

@@ -172,9 +172,9 @@ mod tests {
     #[test]
     fn what_is_acknowledged_is_not_sent_again() {
         let mut management = enabled();
-        [&b"1"[..], b"2", b"3"].iter().for_each(|stanza| {
-            management.sent(stanza);
-        });
+        for stanza in ["1", "2", "3"] {
+            management.sent(stanza.as_bytes());
+        }
         assert_eq!(management.acknowledge(2), Ok(2));
         assert_eq!(management.copies().collect::<Vec<_>>(), ["3"]);
         assert_eq!(management.acknowledge(2), Ok(0));

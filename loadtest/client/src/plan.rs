@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use xmpp::sasl::Mechanism;
 
+use crate::sasl::SaltedPassword;
 use crate::tls::Tls;
 
 /// Everything that is known about a connection before it is made.
@@ -38,6 +39,8 @@ pub struct Plan {
     pub management: Option<Management>,
     /// How long everything up to the end of the login may take.
     pub timeout: Duration,
+    /// The account's salted password, once it has been made; clones share it.
+    pub salted: SaltedPassword,
 }
 
 /// How bytes travel.
@@ -87,7 +90,8 @@ impl Plan {
             resource: None,
             register: false,
             management: None,
-            timeout: Duration::from_secs(60),
+            timeout: Duration::from_mins(1),
+            salted: SaltedPassword::default(),
         }
     }
 }

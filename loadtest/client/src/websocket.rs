@@ -18,6 +18,9 @@ const MESSAGE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 const KEY_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const FINAL: u8 = 0x80;
 const MASKED: u8 = 0x80;
+/// RFC 6455 §5.2: in place of the length, which follows.
+const LENGTH_16: u8 = 0x7E;
+const LENGTH_64: u8 = 0x7F;
 const TEXT: u8 = 1;
 const CLOSE: u8 = 8;
 const PING: u8 = 9;
@@ -112,11 +115,11 @@ impl WebSocket {
         match payload.len() {
             length @ 0..126 => outbox.push(MASKED | length as u8),
             length @ 126..=0xFFFF => {
-                outbox.push(MASKED | 126);
+                outbox.push(MASKED | LENGTH_16);
                 outbox.extend_from_slice(&(length as u16).to_be_bytes());
             }
             length => {
-                outbox.push(MASKED | 127);
+                outbox.push(MASKED | LENGTH_64);
                 outbox.extend_from_slice(&(length as u64).to_be_bytes());
             }
         }
@@ -134,12 +137,12 @@ impl WebSocket {
 /// The frame at the front, if it is complete (RFC 6455 §5.2).
 fn frame(raw: &[u8]) -> io::Result<Option<Frame>> {
     let [first, second, rest @ ..] = raw else { return Ok(None) };
-    let (header_bytes, length) = match second & 0x7F {
-        126 => match rest.first_chunk::<2>() {
+    let (header_bytes, length) = match second & !MASKED {
+        LENGTH_16 => match rest.first_chunk::<2>() {
             Some(length) => (4, u64::from(u16::from_be_bytes(*length))),
             None => return Ok(None),
         },
-        127 => match rest.first_chunk::<8>() {
+        LENGTH_64 => match rest.first_chunk::<8>() {
             Some(length) => (10, u64::from_be_bytes(*length)),
             None => return Ok(None),
         },

@@ -78,6 +78,14 @@ impl Wire {
         if let Carrier::Stream(io) = self.carrier { Some(io) } else { None }
     }
 
+    /// What a login can be bound to (RFC 9266); `None` without TLS.
+    pub(crate) fn exported(&self) -> Option<Vec<u8>> {
+        match &self.carrier {
+            Carrier::Stream(io) | Carrier::Messages(io, _) => io.exported(),
+            Carrier::Requests(_) => None,
+        }
+    }
+
     /// Drops it as a lost network would.
     pub(crate) fn abandon(self) {
         match self.carrier {

@@ -1,4 +1,5 @@
 //! The client against a server that follows a script.
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 use std::time::Duration;
 
