@@ -60,16 +60,13 @@ impl Peer {
     pub(super) fn write(&self, bytes: &[u8]) -> io::Result<()> {
         let mut half = self.half.lock();
         let Half { socket, tls, backlog, is_lost } = &mut *half;
-        let is_stuck = match tls {
-            Some(tls) => {
-                *is_lost |= tls.writer().write(bytes)? < bytes.len();
-                write_tls(tls, socket)?
-            }
-            None => {
-                *is_lost |= backlog.len() > BACKLOG_BYTES_MAX;
-                backlog.extend_from_slice(bytes);
-                write_backlog(backlog, socket)?
-            }
+        let is_stuck = if let Some(tls) = tls {
+            *is_lost |= tls.writer().write(bytes)? < bytes.len();
+            write_tls(tls, socket)?
+        } else {
+            *is_lost |= backlog.len() > BACKLOG_BYTES_MAX;
+            backlog.extend_from_slice(bytes);
+            write_backlog(backlog, socket)?
         };
         drop(half);
         if is_stuck {
