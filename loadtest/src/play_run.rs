@@ -83,6 +83,7 @@ pub(crate) async fn options(run: &Run, scenario: &Scenario) -> Result<Options, R
         hooks: run.hook.iter().cloned().collect(),
         seed: run.seed,
         worker: Part::WHOLE,
+        others: None,
         run: run_number(),
         start: None,
         stop: Arc::default(),

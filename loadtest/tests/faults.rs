@@ -113,6 +113,7 @@ async fn play(endpoint: Endpoint, parameters: &[(&str, f64)]) -> Record {
         hooks: BTreeMap::new(),
         seed: 1,
         worker: Part { index: 0, of: 1 },
+        others: None,
         run: 1,
         start: None,
         stop: Arc::default(),

@@ -179,6 +179,12 @@ impl Part {
     }
 }
 
+impl Default for Part {
+    fn default() -> Self {
+        Self::WHOLE
+    }
+}
+
 /// The sessions that begin at moments of their own, the latest first.
 fn appointed(scenario: &Scenario) -> Vec<Arrival> {
     let all = scenario.populations.iter().enumerate();

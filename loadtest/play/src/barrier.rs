@@ -7,23 +7,33 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(crate) struct Barrier {
     needed: u64,
     reached: AtomicU64,
+    /// How many of those who reached it may pass.
+    open: AtomicU64,
 }
 
 impl Barrier {
     pub(crate) fn new(needed: u64) -> Self {
-        Self { needed: needed.max(1), reached: AtomicU64::new(0) }
+        Self { needed: needed.max(1), reached: AtomicU64::new(0), open: AtomicU64::new(0) }
     }
 
-    /// A session is here. The number with which it may ask whether it [may pass](Self::is_open); and whether it was the one
-    /// that the others have waited for, and must wake them.
+    pub(crate) fn needed(&self) -> u64 {
+        self.needed
+    }
+
+    /// A session is here. Its place, with which it may ask whether it [may pass](Self::is_open); and whether it was the one
+    /// that the others have waited for, if there are none elsewhere.
     pub(crate) fn reach(&self) -> (u64, bool) {
-        let before = self.reached.fetch_add(1, Ordering::AcqRel);
-        let opens_at = (before / self.needed + 1) * self.needed;
-        (opens_at, before + 1 == opens_at)
+        let place = self.reached.fetch_add(1, Ordering::AcqRel) + 1;
+        (place, place % self.needed == 0)
     }
 
-    pub(crate) fn is_open(&self, opens_at: u64) -> bool {
-        self.reached.load(Ordering::Acquire) >= opens_at
+    /// Lets those pass who have one of the first so many places. They must be woken.
+    pub(crate) fn open(&self, places: u64) {
+        self.open.fetch_max(places, Ordering::AcqRel);
+    }
+
+    pub(crate) fn is_open(&self, place: u64) -> bool {
+        self.open.load(Ordering::Acquire) >= place
     }
 }
 
@@ -34,12 +44,14 @@ mod tests {
     #[test]
     fn the_last_one_opens_it_and_it_closes_behind_them() {
         let barrier = Barrier::new(2);
-        let (first, wakes) = barrier.reach();
-        assert!(!wakes && !barrier.is_open(first));
-        let (second, wakes) = barrier.reach();
-        assert!(wakes && barrier.is_open(first) && barrier.is_open(second));
+        let (first, is_last) = barrier.reach();
+        assert!(!is_last && !barrier.is_open(first));
+        let (second, is_last) = barrier.reach();
+        assert!(is_last);
+        barrier.open(second);
+        assert!(barrier.is_open(first) && barrier.is_open(second));
 
-        let (again, wakes) = barrier.reach();
-        assert!(!wakes && !barrier.is_open(again));
+        let (again, is_last) = barrier.reach();
+        assert!(!is_last && !barrier.is_open(again));
     }
 }

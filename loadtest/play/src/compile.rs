@@ -31,9 +31,11 @@ pub(crate) struct Compiler<'a> {
     pub recorder: &'a Recorder,
     pub tables: &'a Tables,
     pub words: Words,
-    /// All sessions that are to arrive at this worker.
+    /// All sessions that are to arrive where barriers are: at this worker, or at all.
     pub sessions: u64,
     pub workers: u64,
+    /// How many workers have barriers of their own.
+    pub barriers_of: u64,
 }
 
 impl Compiler<'_> {
@@ -238,13 +240,13 @@ impl Scripts<'_> {
         found.or_else(|| self.phases.last().map(|span| span.to_ms)).unwrap_or_default() * 1000
     }
 
-    /// Each worker's part of a barrier is its own: as many of the sessions as are the worker's.
+    /// Where workers do not know of each other, each has its part of a barrier for itself.
     fn barrier(&mut self, name: &str, sessions: u64) -> usize {
         if let Some(&known) = self.barriers.get(name) {
             return known;
         }
         self.barriers.insert(name.to_owned(), self.needed.len());
-        let own = if sessions == 0 { self.known.sessions } else { sessions.div_ceil(self.known.workers) };
+        let own = if sessions == 0 { self.known.sessions } else { sessions.div_ceil(self.known.barriers_of) };
         self.needed.push(own);
         self.needed.len() - 1
     }

@@ -6,10 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rand::Rng;
 use scenario::DataFile;
 
+use crate::Part;
+
 /// All tables of a scenario, by number.
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
     tables: Vec<Table>,
+    /// Rows in turn are all workers': each takes its own.
+    worker: Part,
 }
 
 #[derive(Debug)]
@@ -22,7 +26,7 @@ struct Table {
 }
 
 impl Tables {
-    pub(crate) fn new(data: &BTreeMap<String, DataFile>) -> Self {
+    pub(crate) fn new(data: &BTreeMap<String, DataFile>, worker: Part) -> Self {
         let table = |(name, data): (&String, &DataFile)| Table {
             name: name.clone(),
             columns: data.columns.clone(),
@@ -30,7 +34,7 @@ impl Tables {
             shuffled: data.shuffled,
             next: AtomicUsize::new(0),
         };
-        Self { tables: data.iter().map(table).collect() }
+        Self { tables: data.iter().map(table).collect(), worker }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -59,7 +63,8 @@ impl Tables {
         if table.shuffled {
             random.random_range(0..rows)
         } else {
-            table.next.fetch_add(1, Ordering::Relaxed) % rows
+            let turn = table.next.fetch_add(1, Ordering::Relaxed);
+            (turn * self.worker.of as usize + self.worker.index as usize) % rows
         }
     }
 
@@ -79,7 +84,7 @@ mod tests {
     use rand::SeedableRng;
     use rand::rngs::SmallRng;
 
-    fn tables(shuffled: bool) -> Tables {
+    fn tables(shuffled: bool, worker: Part) -> Tables {
         let data = DataFile {
             file: None,
             delimiter: ',',
@@ -87,12 +92,12 @@ mod tests {
             rows: ["a", "b", "c"].iter().map(|name| vec![(*name).to_owned(), format!("{name}!")]).collect(),
             shuffled,
         };
-        Tables::new(&BTreeMap::from([("things".to_owned(), data)]))
+        Tables::new(&BTreeMap::from([("things".to_owned(), data)]), worker)
     }
 
     #[test]
     fn rows_are_taken_in_turn() {
-        let (tables, mut random) = (tables(false), SmallRng::seed_from_u64(1));
+        let (tables, mut random) = (tables(false, Part::WHOLE), SmallRng::seed_from_u64(1));
         let (table, column) = tables.columns()["things.colour"];
         let mut take = || {
             let row = tables.next_row(usize::from(table), &mut random);
@@ -102,8 +107,15 @@ mod tests {
     }
 
     #[test]
+    fn each_worker_takes_its_own_rows() {
+        let mut random = SmallRng::seed_from_u64(1);
+        let tables = tables(false, Part { index: 1, of: 2 });
+        assert_eq!([tables.next_row(0, &mut random), tables.next_row(0, &mut random)], [1, 0]);
+    }
+
+    #[test]
     fn rows_are_taken_by_chance() {
-        let (tables, mut random) = (tables(true), SmallRng::seed_from_u64(1));
+        let (tables, mut random) = (tables(true, Part::WHOLE), SmallRng::seed_from_u64(1));
         let rows: Vec<usize> = (0..30).map(|_| tables.next_row(0, &mut random)).collect();
         assert!((0..3).all(|row| rows.contains(&row)) && !rows.is_sorted());
     }

@@ -10,7 +10,7 @@ use figures::Source;
 use scenario::Transport;
 use tokio::time::Instant;
 
-use crate::Part;
+use crate::{Others, Part};
 
 /// What the operator says beside the scenario.
 #[derive(Clone, Debug)]
@@ -35,6 +35,8 @@ pub struct Options {
     pub seed: u64,
     /// Which of several workers this is.
     pub worker: Part,
+    /// The other workers, if whoever runs them all has them meet.
+    pub others: Option<Others>,
     /// Marks the messages of the run: all workers must agree.
     pub run: u32,
     /// When the run starts, now if it is not said.

@@ -20,7 +20,7 @@ use crate::options::Options;
 use crate::session;
 use crate::stage::{Shared, Stage};
 use crate::text::Words;
-use crate::{faults, files};
+use crate::{Part, faults, files, others};
 
 const SECOND_US: u64 = 1_000_000;
 /// From the call to the run's start, if nobody says when that is.
@@ -75,10 +75,10 @@ pub async fn run(
     let mut warnings = Vec::new();
     let recorder = Recorder::new(phases(scenario));
     let arriving = Arrivals::new(scenario, options.seed, options.worker);
-    let sessions = arriving.filter(|arrival| arrival.who != Who::Storm).count() as u64;
+    let sessions = sessions(arriving);
     warnings.extend(files::make_room(sessions.min(scenario.accounts.count)));
     let watch = Watch::start(watched(&options));
-    let stage = Arc::new(set(scenario, options, &recorder, sessions).await?);
+    let stage = Arc::new(set(scenario, options, &recorder).await?);
 
     let mut run = Run {
         stage: Arc::clone(&stage),
@@ -88,33 +88,41 @@ pub async fn run(
         sessions: JoinSet::new(),
     };
     let faults = tokio::spawn(faults::play(Arc::clone(&stage), scenario.faults.clone()));
+    others::begin(&stage);
+    let hearing = tokio::spawn(others::hear(Arc::clone(&stage)));
     run.play(scenario, &mut observer).await;
     run.settle(&mut observer).await;
     faults.abort();
+    hearing.abort();
     stage.end();
     run.finish(&mut observer).await;
     Ok(run.played(scenario, warnings))
 }
 
 /// Everything that sessions share, before the first of them.
-async fn set(
-    scenario: &Scenario,
-    options: Options,
-    recorder: &Recorder,
-    sessions: u64,
-) -> Result<Stage, Error> {
-    let tables = Arc::new(Tables::new(&scenario.data));
+async fn set(scenario: &Scenario, options: Options, recorder: &Recorder) -> Result<Stage, Error> {
+    let tables = Arc::new(Tables::new(&scenario.data, options.worker));
     let mut words = Words { columns: tables.columns(), ..Words::default() };
     words.constants.insert("domain".to_owned(), options.domain.clone());
     for (name, value) in &scenario.parameters {
         words.constants.insert(name.clone(), value.to_string());
     }
     let names = Names::new(&scenario.accounts, &options.domain, &words, Arc::clone(&tables));
-    let compiler = Compiler { recorder, tables: &tables, words, sessions, workers: options.worker.of };
+    // Where workers know of each other, they have one barrier together.
+    let meeting = if options.others.is_some() { Part::WHOLE } else { options.worker };
+    let compiler = Compiler {
+        recorder,
+        tables: &tables,
+        words,
+        sessions: sessions(Arrivals::new(scenario, options.seed, meeting)),
+        workers: options.worker.of,
+        barriers_of: meeting.of,
+    };
     let script = compiler.compile(scenario).map_err(Error::Script)?;
     let start = options.start.unwrap_or_else(|| Instant::now() + LEAD);
+    let drift_us = options.others.as_ref().map(|others| Arc::clone(&others.drift_us)).unwrap_or_default();
     Ok(Stage::new(Shared {
-        clock: Clock::new(start).await,
+        clock: Clock::new(start, drift_us).await,
         recorder: recorder.clone(),
         script,
         names,
@@ -122,6 +130,11 @@ async fn set(
         rules: scenario.ledger.clone(),
         options,
     }))
+}
+
+/// How many sessions arrive.
+fn sessions(arriving: Arrivals<'_>) -> u64 {
+    arriving.filter(|arrival| arrival.who != Who::Storm).count() as u64
 }
 
 fn watched(options: &Options) -> std::collections::BTreeMap<String, Source> {
@@ -235,7 +248,8 @@ impl Run {
 
     /// Waits until that time, and cuts the seconds that pass.
     async fn wait_until(&mut self, until_us: u64, observer: &mut impl FnMut(&Second)) {
-        let clock = self.stage.clock;
+        let stage = Arc::clone(&self.stage);
+        let clock = &stage.clock;
         while clock.now_us() < until_us && !self.stage.is_aborted() {
             let second_us = (self.seconds.len() as u64 + 1) * SECOND_US;
             tokio::time::sleep_until(clock.at(until_us.min(second_us))).await;

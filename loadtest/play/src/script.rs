@@ -216,11 +216,16 @@ impl Session {
     async fn meet(&mut self, number: usize) -> Result<(), Over> {
         let stage = Arc::clone(&self.stage);
         let Some(barrier) = stage.script.barriers.get(number) else { return Ok(()) };
-        let (opens_at, wakes) = barrier.reach();
-        if wakes {
-            stage.seats.call_all();
+        let (place, is_last) = barrier.reach();
+        match &stage.options.others {
+            Some(others) => others.gather(number),
+            None if is_last => {
+                barrier.open(place);
+                stage.seats.call_all();
+            }
+            None => {}
         }
-        self.wait_for(stage.script.end_us, |_| barrier.is_open(opens_at)).await?;
+        self.wait_for(stage.script.end_us, |_| barrier.is_open(place)).await?;
         self.waited();
         Ok(())
     }

@@ -28,6 +28,7 @@ fn options() -> Options {
         hooks: BTreeMap::new(),
         seed: 1,
         worker: Part::WHOLE,
+        others: None,
         run: 7,
         start: None,
         stop: std::sync::Arc::default(),
