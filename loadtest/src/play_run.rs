@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use client::Tls;
-use figures::{Record, Second};
+use figures::{GoalOutcome, Record, Second};
 use play::{Endpoint, Options, Part};
 use report::{Live, Observer, Otlp, Plain, Plan, Prometheus};
 use scenario::Scenario;
@@ -37,9 +37,17 @@ pub(crate) async fn run(run: Run) -> Result<Outcome, Refusal> {
     let aborted = played.aborted;
     let mut record = played.settle(&scenario.ledger);
     record.goals = report::judge(&record, &scenario);
+    record.goals.extend(unread_archives(&record));
     observers.end(&record);
     drop(observers);
     conclude(&record, run.report.as_deref(), aborted)
+}
+
+/// Of an archive that could not be read, nothing is proved.
+fn unread_archives(record: &Record) -> Option<GoalOutcome> {
+    let unread = record.counts.get("archives-unread")?;
+    let (goal, measured) = ("every archive can be read".to_owned(), format!("{unread} could not"));
+    Some(GoalOutcome { goal, measured, reached: false })
 }
 
 /// Tells how it was, and writes the report.

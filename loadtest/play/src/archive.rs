@@ -38,7 +38,7 @@ impl Session {
             && self.seat().read_archive()
         {
             stage.book.lock().archive_read(archive);
-        } else {
+        } else if self.seat().read_archive() {
             stage.recorder.count("archives-unread", 1);
         }
     }

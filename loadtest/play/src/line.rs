@@ -44,7 +44,7 @@ impl Session {
     pub(crate) async fn come(&mut self, intended_us: u64) -> Result<(), Over> {
         match self.connect(intended_us).await? {
             Ok(()) => Ok(()),
-            Err(error) if is_final(&error) => Err(Over::Script),
+            Err(error) if is_final(&error) || self.epilogue => Err(Over::Script),
             Err(_) => self.come_back().await,
         }
     }

@@ -277,6 +277,9 @@ impl Run {
         let recorder = &stage.recorder;
         let counts = recorder.counts();
         warnings.extend(files::explain(&counts));
+        if let Some(unread) = counts.get("archives-unread") {
+            warnings.push(format!("{unread} archives could not be read: nothing is known of what they hold"));
+        }
         if stage.is_aborted() {
             warnings.push("the run was ended before its time".to_owned());
         }

@@ -120,6 +120,7 @@ pub(crate) async fn perform(stage: Arc<Stage>, role: usize, account: u64, intend
 /// Logs in an account that has messages to read, and stays to the run's end.
 pub(crate) async fn fetch(stage: Arc<Stage>, role: usize, account: u64, intended_us: u64) {
     let mut session = Session::new(stage, role, account);
+    session.plan.register = false;
     let came = session.come(intended_us).await;
     let waited = match came {
         Ok(()) => session.wait_until(u64::MAX).await,
@@ -132,11 +133,13 @@ pub(crate) async fn fetch(stage: Arc<Stage>, role: usize, account: u64, intended
 pub(crate) async fn read_archive(stage: Arc<Stage>, role: usize, account: u64) {
     let mut session = Session::new(stage, role, account);
     session.epilogue = true;
+    session.plan.register = false;
     let intended_us = session.now_us();
-    if session.come(intended_us).await.is_ok() {
-        session.read_own_archive().await;
-        session.log_out().await;
+    match session.come(intended_us).await {
+        Ok(()) => session.read_own_archive().await,
+        Err(_) => session.stage.recorder.count("archives-unread", 1),
     }
+    session.log_out().await;
 }
 
 impl Session {

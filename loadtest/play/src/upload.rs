@@ -13,7 +13,7 @@ use xmpp::xml::write_attribute;
 
 use crate::asking::Then;
 use crate::session::{Over, Session};
-use crate::stage::unescape;
+use crate::stage::{Stage, unescape};
 
 const NS: &str = "urn:xmpp:http:upload:0";
 /// A whole file may take so long.
@@ -62,7 +62,7 @@ impl Session {
             stage.failed(measure, "bad-slot");
             return Ok(());
         };
-        let put = timeout(UPLOAD_TIMEOUT, self.put(&slot, file_bytes));
+        let put = timeout(UPLOAD_TIMEOUT, put(&stage, &slot, file_bytes));
         match self.unless_over(put).await? {
             Ok(Ok(200..=299)) => stage.done(measure, intended_us),
             Ok(Ok(status)) => stage.failed(measure, &format!("http-{status}")),
@@ -101,50 +101,50 @@ impl Session {
         let _ = stage.upload_service.set(None);
         Ok(None)
     }
+}
 
-    /// Sends the file; the status of the server's answer.
-    async fn put(&self, slot: &Slot, file_bytes: u64) -> std::io::Result<u16> {
-        let stream = TcpStream::connect((slot.host.as_str(), slot.port)).await?;
-        if !slot.secure {
-            return self.put_into(stream, slot, file_bytes).await;
-        }
-        let name = ServerName::try_from(slot.host.clone()).map_err(std::io::Error::other)?;
-        let connector = TlsConnector::from(self.stage.options.tls.https());
-        let stream = connector.connect(name, stream).await?;
-        self.put_into(stream, slot, file_bytes).await
+/// Sends the file; the status of the server's answer.
+async fn put(stage: &Stage, slot: &Slot, file_bytes: u64) -> std::io::Result<u16> {
+    let stream = TcpStream::connect((slot.host.as_str(), slot.port)).await?;
+    if !slot.secure {
+        return put_into(stage, stream, slot, file_bytes).await;
     }
+    let name = ServerName::try_from(slot.host.clone()).map_err(std::io::Error::other)?;
+    let connector = TlsConnector::from(stage.options.tls.https());
+    let stream = connector.connect(name, stream).await?;
+    put_into(stage, stream, slot, file_bytes).await
+}
 
-    async fn put_into<S>(&self, mut stream: S, slot: &Slot, file_bytes: u64) -> std::io::Result<u16>
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        let mut head = format!(
-            "PUT {} HTTP/1.1\r\nHost: {}:{}\r\nContent-Length: {file_bytes}\r\n\
-             Content-Type: application/octet-stream\r\nConnection: close\r\n",
-            slot.path, slot.host, slot.port
-        );
-        for (name, value) in &slot.headers {
-            head += &format!("{name}: {value}\r\n");
-        }
-        head += "\r\n";
-        stream.write_all(head.as_bytes()).await?;
-        let mut left = file_bytes;
-        while left > 0 {
-            let piece = left.min(PIECE_BYTES as u64);
-            stream.write_all(self.stage.filling(piece as u32)).await?;
-            left -= piece;
-        }
-        stream.flush().await?;
-        let mut answer = Vec::new();
-        while !answer.windows(2).any(|end| end == b"\r\n") && answer.len() < HEAD_BYTES_MAX {
-            if stream.read_buf(&mut answer).await? == 0 {
-                break;
-            }
-        }
-        let text = String::from_utf8_lossy(&answer);
-        let status = text.split(' ').nth(1).and_then(|status| status.parse().ok());
-        status.ok_or_else(|| std::io::Error::other("no answer of http"))
+async fn put_into<S>(stage: &Stage, mut stream: S, slot: &Slot, file_bytes: u64) -> std::io::Result<u16>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut head = format!(
+        "PUT {} HTTP/1.1\r\nHost: {}:{}\r\nContent-Length: {file_bytes}\r\n\
+         Content-Type: application/octet-stream\r\nConnection: close\r\n",
+        slot.path, slot.host, slot.port
+    );
+    for (name, value) in &slot.headers {
+        head += &format!("{name}: {value}\r\n");
     }
+    head += "\r\n";
+    stream.write_all(head.as_bytes()).await?;
+    let mut left = file_bytes;
+    while left > 0 {
+        let piece = left.min(PIECE_BYTES as u64);
+        stream.write_all(stage.filling(piece as u32)).await?;
+        left -= piece;
+    }
+    stream.flush().await?;
+    let mut answer = Vec::new();
+    while !answer.windows(2).any(|end| end == b"\r\n") && answer.len() < HEAD_BYTES_MAX {
+        if stream.read_buf(&mut answer).await? == 0 {
+            break;
+        }
+    }
+    let text = String::from_utf8_lossy(&answer);
+    let status = text.split(' ').nth(1).and_then(|status| status.parse().ok());
+    status.ok_or_else(|| std::io::Error::other("no answer of http"))
 }
 
 impl Slot {

@@ -120,7 +120,7 @@ impl Session {
     }
 
     /// Waits for something that is no event of the connection, unless the run is over before.
-    pub(crate) async fn unless_over<F: Future>(&self, future: F) -> Result<F::Output, Over> {
+    pub(crate) async fn unless_over<F: Future>(&mut self, future: F) -> Result<F::Output, Over> {
         let mut future = pin!(future);
         poll_fn(|cx| {
             self.seat().watch(cx.waker());

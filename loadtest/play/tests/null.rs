@@ -1,62 +1,14 @@
 //! Runs against the server that does next to nothing: everything arrives, and is measured.
 
-use std::collections::BTreeMap;
+mod stand;
 
-use figures::Record;
-use play::{Endpoint, Options, Part};
-use rig::null;
-use scenario::Scenario;
-
-/// A null server in this process, and what the operator would say to play against it.
-fn options() -> Options {
-    let bind = null::Options {
-        plain: Some(([127, 0, 0, 1], 0).into()),
-        direct: None,
-        domain: "example.org".to_owned(),
-    };
-    let server = null::Server::bind(&bind).unwrap();
-    let address = server.addresses().unwrap().0.unwrap();
-    tokio::spawn(server.serve());
-    Options {
-        endpoints: vec![Endpoint { address, path: None }],
-        target: "null".to_owned(),
-        domain: "example.org".to_owned(),
-        tls: client::Tls::insecure().unwrap(),
-        sources: Vec::new(),
-        watch: BTreeMap::new(),
-        metrics: None,
-        hooks: BTreeMap::new(),
-        seed: 1,
-        worker: Part::WHOLE,
-        others: None,
-        run: 7,
-        start: None,
-        stop: std::sync::Arc::default(),
-    }
-}
-
-async fn played(text: &str) -> Record {
-    let scenario = Scenario::parse(text, "test.toml", &BTreeMap::new()).unwrap_or_else(|faults| {
-        panic!("{}", faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
-    });
-    let played = play::run(&scenario, options(), |_| {}).await.unwrap();
-    played.settle(&scenario.ledger)
-}
-
-fn scenario(population: &str) -> String {
-    format!(
-        "name = 'test'\nabout = 'a test'\n[accounts]\ncount = 20\n\
-         [[phase]]\nname = 'arriving'\nfor = '1s'\narrive = {{ burst = 20 }}\n\
-         [[phase]]\nname = 'steady'\nfor = '2s'\n\
-         [[population]]\nname = 'people'\n{population}\n"
-    )
-}
+use stand::{null_server, options, played, scenario};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_open_rate_of_messages_all_arrives() {
     let script =
         "script = [{ until = 'steady' }, { repeat = { pace = { rate = 500 }, steps = [{ chat = {} }] } }]";
-    let record = played(&scenario(script)).await;
+    let record = played(&scenario(script), options(null_server())).await;
 
     let ledger = &record.ledger;
     assert!(ledger.is_clean(), "{ledger:?}");
@@ -77,7 +29,7 @@ async fn an_open_rate_of_messages_all_arrives() {
 async fn a_closed_window_goes_as_fast_as_messages_arrive() {
     let script =
         "script = [{ until = 'steady' }, { repeat = { pace = { window = 4 }, steps = [{ chat = {} }] } }]";
-    let record = played(&scenario(script)).await;
+    let record = played(&scenario(script), options(null_server())).await;
     assert!(record.ledger.is_clean(), "{:?}", record.ledger);
     assert!(record.ledger.sent > 2000, "{}", record.ledger.sent);
     assert_eq!(record.ledger.delivered, record.ledger.sent);
