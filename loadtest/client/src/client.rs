@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use crate::element::Element;
 use crate::error::{Error, Stage};
 use crate::framer::Framed;
-use crate::login::{self, Session, Timings};
+use crate::login::{self, Progress, Session, Timings};
 use crate::management::{self, Management, State};
 use crate::plan::Plan;
 use crate::wire::{Wire, ended};
@@ -54,22 +54,20 @@ pub struct Resumption {
 /// Connects and logs in.
 pub async fn connect(plan: &Plan) -> Result<Client, Error> {
     // Boxed, so that a session's task is not as large as a login for ever after.
-    let login = Box::pin(login::log_in(plan));
-    let session = timeout(plan.timeout, login).await.map_err(|_| late())??;
+    let progress = Progress::new();
+    let login = Box::pin(login::log_in(plan, &progress));
+    let session = timeout(plan.timeout, login).await.map_err(|_| progress.late())??;
     Ok(Client::new(session))
 }
 
 /// Connects, to the plan's address, which may be another than before, and resumes a session (XEP-0198 §5). What was
 /// not acknowledged is sent again. If this fails, `state` can be tried again.
 pub async fn resume(plan: &Plan, state: &mut State) -> Result<Resumption, Error> {
-    let login = Box::pin(login::resume(plan, state));
-    let (session, resumed) = timeout(plan.timeout, login).await.map_err(|_| late())??;
+    let progress = Progress::new();
+    let login = Box::pin(login::resume(plan, state, &progress));
+    let (session, resumed) = timeout(plan.timeout, login).await.map_err(|_| progress.late())??;
     let login::Resumed { acknowledged, resumed } = resumed;
     Ok(Resumption { client: Client::new(session), resumed, acknowledged })
-}
-
-fn late() -> Error {
-    Error::new(Stage::Connect, Error::TIMEOUT)
 }
 
 impl Client {

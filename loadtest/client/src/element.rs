@@ -69,9 +69,18 @@ impl Element {
         self.kind() != Kind::Other
     }
 
-    /// Whether it ends its stream (RFC 6120 §4.9).
+    /// Whether it ends its stream with an error (RFC 6120 §4.9); RFC 7395 §3.6.1 sends clients elsewhere in another way.
     pub(crate) fn is_stream_error(&self) -> bool {
-        self.name() == b"error"
+        match self.name() {
+            b"error" => true,
+            b"close" => self.other_uri().is_some(),
+            _ => false,
+        }
+    }
+
+    /// Where `<close/>` sends the client.
+    pub(crate) fn other_uri(&self) -> Option<&str> {
+        self.tag().attribute("see-other-uri")
     }
 
     /// The name without a prefix.

@@ -39,7 +39,7 @@ pub struct Error {
     pub condition: Cow<'static, str>,
     /// What the other side or the system said about it.
     pub text: Option<Box<str>>,
-    /// Where the server wants us to go instead (RFC 6120 §4.9.3.19).
+    /// Where the server wants us to go instead (RFC 6120 §4.9.3.19): a host, with WebSocket a URI.
     pub other_host: Option<Box<str>>,
 }
 
@@ -82,6 +82,9 @@ impl Error {
 
     /// A stream error (RFC 6120 §4.9), a stanza error (§8.3), or a failure of SASL (§6.5) or stream management.
     pub(crate) fn from_element(stage: Stage, element: &Element) -> Error {
+        if let Some(uri) = element.other_uri() {
+            return Error { other_host: Some(uri.into()), ..Error::new(stage, "see-other-host") };
+        }
         let parent = if element.is_stanza() { element.find("error") } else { Some(element.tag()) };
         let condition = parent.and_then(|parent| parent.children().find(|child| child.name() != b"text"));
         let name = condition.map_or("undefined-condition", |tag| tag.name_str());

@@ -1,5 +1,6 @@
 //! Everything before a session: the connection, its stream, the login, the resource, stream management.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -40,6 +41,7 @@ pub struct Timings {
 /// A login under way.
 pub(crate) struct Login<'a> {
     pub(crate) plan: &'a Plan,
+    progress: &'a Progress,
     wire: Wire,
     timings: Timings,
     began: Instant,
@@ -61,15 +63,23 @@ pub(crate) struct Resumed {
     pub(crate) resumed: bool,
 }
 
+/// How far a login has come, for who gives up waiting for it.
+#[derive(Debug)]
+pub(crate) struct Progress(Mutex<Stage>);
+
 /// Logs in, and binds a resource.
-pub(crate) async fn log_in(plan: &Plan) -> Result<Session, Error> {
-    let (login, features) = Login::start(plan).await?;
+pub(crate) async fn log_in(plan: &Plan, progress: &Progress) -> Result<Session, Error> {
+    let (login, features) = Login::start(plan, progress).await?;
     login.bind(&features).await
 }
 
 /// Logs in, and resumes a session where the server still has it.
-pub(crate) async fn resume(plan: &Plan, state: &mut State) -> Result<(Session, Resumed), Error> {
-    let (mut login, features) = Login::start(plan).await?;
+pub(crate) async fn resume(
+    plan: &Plan,
+    state: &mut State,
+    progress: &Progress,
+) -> Result<(Session, Resumed), Error> {
+    let (mut login, features) = Login::start(plan, progress).await?;
     let began = Instant::now();
     let Some(request) = state.management.resume() else {
         return Ok((login.bind(&features).await?, Resumed { acknowledged: 0, resumed: false }));
@@ -101,13 +111,28 @@ pub(crate) async fn resume(plan: &Plan, state: &mut State) -> Result<(Session, R
     }
 }
 
+impl Progress {
+    pub(crate) fn new() -> Progress {
+        Progress(Mutex::new(Stage::Connect))
+    }
+
+    fn reached(&self, stage: Stage) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = stage;
+    }
+
+    /// The error of a login that takes too long.
+    pub(crate) fn late(&self) -> Error {
+        Error::new(*self.0.lock().unwrap_or_else(PoisonError::into_inner), Error::TIMEOUT)
+    }
+}
+
 impl<'a> Login<'a> {
     /// Up to the features of the stream that a resource is bound on.
-    async fn start(plan: &'a Plan) -> Result<(Login<'a>, Element), Error> {
+    async fn start(plan: &'a Plan, progress: &'a Progress) -> Result<(Login<'a>, Element), Error> {
         let began = Instant::now();
         let mut timings = Timings::default();
-        let wire = connected(plan, &mut timings).await?;
-        let mut login = Login { plan, wire, timings, began };
+        let wire = connected(plan, &mut timings, progress).await?;
+        let mut login = Login { plan, progress, wire, timings, began };
         let mut features = login.open().await?;
         if plan.transport == Transport::Starttls {
             login = login.start_tls(&features).await?;
@@ -235,6 +260,7 @@ impl<'a> Login<'a> {
 
     /// The next element, after what was pushed is written. A stream error is an error.
     pub(crate) async fn element(&mut self, stage: Stage) -> Result<Element, Error> {
+        self.progress.reached(stage);
         self.wire.flush().await.map_err(|error| Error::io(stage, &error))?;
         loop {
             match ended(stage, self.wire.next().await)? {
@@ -256,7 +282,7 @@ impl<'a> Login<'a> {
 }
 
 /// Connects, and secures the connection unless the stream does that.
-async fn connected(plan: &Plan, timings: &mut Timings) -> Result<Wire, Error> {
+async fn connected(plan: &Plan, timings: &mut Timings, progress: &Progress) -> Result<Wire, Error> {
     if matches!(plan.transport, Transport::Bosh | Transport::BoshTls) {
         // Its connections come and go, each with a request: they are part of the stream's time.
         return Ok(Wire::requests(Bosh::new(plan)?));
@@ -270,12 +296,14 @@ async fn connected(plan: &Plan, timings: &mut Timings) -> Result<Wire, Error> {
         _ => None,
     };
     if let Some(secured) = secured {
+        progress.reached(Stage::Tls);
         let began = Instant::now();
         io = io.secure(plan, secured).await?;
         timings.tls = began.elapsed();
     }
     match plan.transport {
         Transport::WebSocket | Transport::WebSocketTls => {
+            progress.reached(Stage::Http);
             let began = Instant::now();
             let socket = WebSocket::open(&mut io, plan).await?;
             timings.stream = began.elapsed();

@@ -187,7 +187,7 @@ impl Wire {
             Framed::Element(element) if matches!(self.carrier, Carrier::Messages(..)) => match element.name()
             {
                 b"open" => Framed::Header,
-                b"close" => Framed::End,
+                b"close" if element.other_uri().is_none() => Framed::End,
                 _ => Framed::Element(element),
             },
             other => other,

@@ -252,7 +252,7 @@ async fn failures_tell_their_stage_and_condition() {
             Some("b.x:5222"),
         ),
         ("</stream:stream>", Stage::Auth, Error::CLOSED, None),
-        ("", Stage::Connect, Error::TIMEOUT, None),
+        ("", Stage::Auth, Error::TIMEOUT, None),
     ];
     for (answer, stage, condition, other_host) in failures {
         let (mut server, mut plan) = Server::new().await;
