@@ -120,3 +120,76 @@ fn tls(domain: &str) -> anyhow::Result<ServerConfig> {
     config.send_tls13_tickets = 0;
     Ok(config)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    const HEADER: &str = "<?xml version='1.0'?><stream:stream to='x' version='1.0'>";
+
+    struct Client {
+        stream: TcpStream,
+        heard: String,
+    }
+
+    impl Client {
+        /// Logs in with this initial response of PLAIN.
+        async fn log_in(address: SocketAddr, response: &str) -> Client {
+            let stream = TcpStream::connect(address).await.unwrap();
+            let mut client = Client { stream, heard: String::new() };
+            client.says(HEADER).await;
+            assert!(client.hears("</stream:features>").await.contains("<starttls"));
+            client.says(&format!("<auth mechanism='PLAIN'>{response}</auth>")).await;
+            client.hears("<success xmlns='urn:ietf:params:xml:ns:xmpp-sasl'/>").await;
+            client.says(HEADER).await;
+            client.hears("</stream:features>").await;
+            client.says("<iq type='set' id='b'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>").await;
+            client.hears("</iq>").await;
+            client
+        }
+
+        async fn says(&mut self, text: &str) {
+            self.stream.write_all(text.as_bytes()).await.unwrap();
+        }
+
+        async fn hears(&mut self, end: &str) -> String {
+            while !self.heard.contains(end) {
+                let mut bytes = [0; 4096];
+                let read = timeout(Duration::from_secs(5), self.stream.read(&mut bytes)).await;
+                let count = read.expect("it is heard").unwrap();
+                assert!(count > 0, "closed before {end}");
+                self.heard.push_str(std::str::from_utf8(&bytes[..count]).unwrap());
+            }
+            let at = self.heard.find(end).unwrap() + end.len();
+            self.heard.drain(..at).collect()
+        }
+    }
+
+    #[tokio::test]
+    async fn a_message_reaches_its_addressee_as_it_was_written() {
+        let options =
+            Options { plain: Some(([127, 0, 0, 1], 0).into()), direct: None, domain: "x".to_owned() };
+        let server = Server::bind(&options).unwrap();
+        let address = server.addresses().unwrap().0.unwrap();
+        let server = tokio::spawn(server.serve());
+        // \0romeo\0a and \0juliet\0b
+        let mut romeo = Client::log_in(address, "AHJvbWVvAGE=").await;
+        let mut juliet = Client::log_in(address, "AGp1bGlldABi").await;
+        let message = "<message id='1' to='juliet@x/balcony'><body>a &gt; b</body></message>";
+        romeo
+            .says(&format!("<enable xmlns='urn:xmpp:sm:3'/>{message}<presence/><r xmlns='urn:xmpp:sm:3'/>"))
+            .await;
+        assert_eq!(juliet.hears("</message>").await, message);
+        assert!(romeo.hears("h='2'/>").await.starts_with("<enabled"));
+        romeo.says("<iq type='get' id='q'><ping xmlns='urn:xmpp:ping'/></iq>").await;
+        assert_eq!(romeo.hears("/>").await, "<iq type='result' id='q'/>");
+        romeo.says("</stream:stream>").await;
+        romeo.hears("</stream:stream>").await;
+        server.abort();
+    }
+}
