@@ -102,6 +102,19 @@ bench-idle: load ## memory for each of 10,000 idle sessions (ARGS="--tls")
 bench-login: load ## CPU for each login over TLS
 	$(LOAD) login $(ARGS)
 
+PEERS := --throng-load $(TARGET)/release/throng-load
+
+bench-peers: ## ejabberd, Prosody and this server on the same work, into docs/measurements/peers.md (ARGS="--rounds 1 --only muc")
+	$(CARGO) build --locked --release --package throng --package throng-load
+	loadtest/peers/bench --throng $(TARGET)/release/throng $(PEERS) $(ARGS)
+
+bench-tsung: ## Tsung and throng-load with the same work on ejabberd and Prosody, into docs/measurements/tsung.md
+	$(CARGO) build --locked --release --package throng-load
+	loadtest/peers/against-tsung $(PEERS) $(ARGS)
+
+faults: ## the ledger must find one fault in 10,000 among a million messages, and no other
+	$(CARGO) test --locked --release --package throng-load --test faults -- --ignored --nocapture
+
 ##@ To keep house
 
 install-tools: $(TOOLS)/bin/cargo-deny-$(CARGO_DENY) $(TOOLS)/bin/cargo-fuzz-$(CARGO_FUZZ) ## what check and fuzz need, into TOOLS=~/.cache/throng/tools
@@ -115,4 +128,4 @@ clean: ## drop what was built, the server's data and the page
 	$(CARGO) clean
 	rm -rf target web/node_modules tests/clients/page/node_modules
 
-.PHONY: help run web check lint fmt-check clippy deny docs-check docs test cover clients fuzz kills soak bench load bench-chat bench-idle bench-login install-tools clean
+.PHONY: help run web check lint fmt-check clippy deny docs-check docs test cover clients fuzz kills soak bench load bench-chat bench-idle bench-login bench-peers bench-tsung faults install-tools clean

@@ -8,6 +8,7 @@ interfaces = { "@IP@" }
 c2s_ports = { 5222 }
 c2s_direct_tls_ports = { 5223 }
 s2s_ports = { }
+http_interfaces = { "@IP@" }
 http_ports = { 5280 }
 https_ports = { }
 http_host = "@IP@"
@@ -35,8 +36,7 @@ c2s_direct_tls_ssl = { certificate = "@TLS@/chain.pem", key = "@TLS@/key.pem" }
 VirtualHost "localhost"
 Component "conference.localhost" "muc"
 Component "pubsub.localhost" "pubsub"
-  autocreate_on_publish = true
-  add_permissions = { ["prosody:registered"] = { "pubsub:create-node" } }
+  admins = { "user0@localhost" } -- who makes the node
 Component "upload.localhost" "http_file_share"
   http_host = "@IP@"
   http_external_url = "http://@IP@:5280/"

@@ -42,6 +42,10 @@ class Run:
         """Completions of the measure within the phase's seconds."""
         return sum(second["latencies"].get(self.measure, {}).get("count", 0) for second in self.seconds()) * self.each
 
+    def something_happened(self) -> bool:
+        within = self.seconds()
+        return self.done() > 0 or len(within) > 1 and self.phase == "idle" and within[-2]["sessions"] > 0
+
     def cpu_us(self) -> float:
         """The server's, within the same seconds."""
         within = self.seconds()
@@ -67,7 +71,8 @@ class Run:
         return spread["count"] / spread["max_us"] * 1e6
 
     def bytes_a_session(self) -> float:
-        last = self.seconds()[-1]
+        # In the very last second they go.
+        last = self.seconds()[-2]
         return (last["server"]["server"]["memory_bytes"] - self.memory_before_bytes) / last["sessions"]
 
     def failures(self) -> dict[str, int]:

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import plot
-from cases import CASES, SERVERS, Case, Figure
+from cases import CASES, Case, Figure
 from results import NOT_YET, Results
 
 ORDER = ("floor", "Throng", "ejabberd", "Prosody")
@@ -92,10 +92,10 @@ def images(plots: list[tuple[str, str]], folder: str) -> list[str]:
 
 
 def notes(results: Results) -> list[str]:
-    lines = [f"- {case}, {server}: no figures: {reason}" for (case, server), reason in sorted(results.missing.items())
-             if server in [kind.name for kind in SERVERS]]
+    lines = [f"- {case}, {server}: {NOT_YET if server == 'Throng' else 'no figures'}: {reason}"
+             for (case, server), reason in sorted(results.missing.items())]
     lines += [f"- {note}: {count} in all rounds" for note, count in sorted(results.notes.items())]
-    return ["## What went wrong", *lines, ""] if lines else []
+    return ["## What has no figures, and what went wrong", *lines, ""] if lines else []
 
 
 def method(rounds: int) -> list[str]:
@@ -109,7 +109,7 @@ CPU time is user and system time of all of the server's processes (`/proc`), a d
 the same seconds. Memory is the proportional set size before the first login and after the last, by sessions. Latency counts from the time at which a message
 was to be sent, not from when it was. The generator runs on the same two cores: rates are what is left beside it, CPU time is not touched by that.
 The floor is `throng-load null`: it answers the login and copies each message's bytes to its addressee. "not yet": Throng does not have the feature.
-Messages that were lost, doubled or reordered would stand under "What went wrong".""".splitlines()
+Messages that were lost, doubled or reordered would stand under "what went wrong".""".splitlines()
 
 
 def version(package: str) -> str:

@@ -19,9 +19,8 @@ class Results:
         for name, count in run.offences().items():
             note = f"{case.name}, {server}: {name}"
             self.notes[note] = self.notes.get(note, 0) + count
-        measured = case.measure if case.measure != "change" else "chat"
-        of_measure = {name: count for name, count in failures.items() if name.split(".")[0] in (measured, *BEFORE)}
-        if not run.seconds() or not (run.done() or case.phase == "idle"):
+        of_measure = {name: count for name, count in failures.items() if name.split(".")[0] in (case.measure, *BEFORE)}
+        if not run.something_happened():
             reason = ", ".join(f"{name} {count} times" for name, count in sorted(failures.items())) or "nothing was done"
             self.missing[case.name, server] = reason
             return
