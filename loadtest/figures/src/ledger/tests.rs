@@ -294,6 +294,46 @@ fn a_pair_that_talks_for_ten_minutes_takes_little_memory() {
     assert_eq!((size_of::<Sent>(), size_of::<Told>(), size_of::<Arrived>()), (24, 20, 16), "bytes a run");
 }
 
+/// `cargo test -p figures -- --ignored --nocapture what_a_book_takes`.
+#[test]
+#[ignore = "measures"]
+fn what_a_book_takes() {
+    let anyone = |account: u32, message: u32| {
+        (account.wrapping_mul(2_654_435_761) ^ message.wrapping_mul(40_503)) % 1000
+    };
+    for name in ["pairs", "anyone"] {
+        let partner = |account, message| if name == "pairs" { account ^ 1 } else { anyone(account, message) };
+        let (accounts, messages) = (1000, 800);
+        let mut book = Book::new(RUN);
+        let mut incoming: Vec<_> = (0..accounts).map(|account| book.incoming(account, 0)).collect();
+        for account in 0..accounts {
+            let mut outgoing = book.outgoing(account);
+            for message in 0..messages {
+                let to = partner(account, message);
+                let id = outgoing.sent(Address::Account(to), u64::from(message) * 750_000);
+                incoming[to as usize].arrived(&id, false);
+                outgoing.acknowledged(id.to, id.seq);
+            }
+            book.sender_ended(outgoing, End::Finished);
+        }
+        for incoming in incoming {
+            book.receiver_ended(incoming, End::Finished, 600_000);
+        }
+        let of_senders = book.senders.iter().map(|it| 24 * it.sent.runs.len() + 20 * it.fates.runs.len());
+        let of_receivers = book.receivers.values().flatten().map(|it| 16 * it.arrived.runs.len());
+        let bytes = of_senders.sum::<usize>() + of_receivers.sum::<usize>();
+        let (each, sent) = (bytes / accounts as usize, (accounts * messages) as usize);
+        println!(
+            "{name}: {each} bytes an account, {:.1} a message; as bytes {}",
+            bytes as f64 / sent as f64,
+            book.to_bytes().len()
+        );
+        let start = std::time::Instant::now();
+        assert!(book.settle(PATIENCE).is_clean());
+        println!("settled within {:?}", start.elapsed());
+    }
+}
+
 /// What a proxy may do to one of its stanzas.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Plant {

@@ -23,7 +23,14 @@ pub(super) fn text(comparison: &Comparison) -> String {
         }
         let _ = writeln!(out, "{}", line.trim_end());
     }
-    out
+    out + &sums(comparison)
+}
+
+/// `3 worse, 1 better, of 27 no change is shown`.
+fn sums(comparison: &Comparison) -> String {
+    let of = |change| comparison.rows.iter().filter(|row| row.change == change).count();
+    let (worse, better, neither) = (of(Change::Worse), of(Change::Better), of(Change::NotShown));
+    format!("{worse} worse, {better} better, of {neither} no change is shown\n")
 }
 
 pub(super) fn markdown(comparison: &Comparison) -> String {
@@ -36,7 +43,7 @@ pub(super) fn markdown(comparison: &Comparison) -> String {
         }
         let _ = writeln!(out, "| {} |", cells.map(|cell| cell.replace('|', "\\|")).join(" | "));
     }
-    out
+    out + "\n" + &sums(comparison)
 }
 
 const HEAD: [&str; 8] = ["figure", "phase", "A", "B", "change", "95 % interval", "by chance", ""];

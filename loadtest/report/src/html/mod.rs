@@ -82,29 +82,40 @@ fn head(record: &Record, out: &mut String) {
     out.push_str("</header>");
 }
 
-/// Name, figure, note.
+/// Name, figure, note; of the phase in which most was done.
 fn tiles(record: &Record) -> Vec<(String, String, String)> {
-    let whole = Stretch::of(record, None);
-    let measures = stretch::measures(record);
-    let completed = measures.iter().map(|(_, spread)| spread.count).sum();
-    let work = whole.work(completed);
-    let best = record.seconds.iter().filter_map(|second| second.counts.get("delivered")).max();
+    let completed =
+        |phase| stretch::measures(record).iter().map(|(name, _)| record.spread(name, phase).count).sum();
+    let phases = record.phases.iter().map(|phase| phase.name.as_str());
+    let done = phases.map(|phase| {
+        let stretch = Stretch::of(record, Some(phase));
+        (stretch.work(completed(Some(phase))), phase, stretch)
+    });
     let mut tiles = Vec::new();
-    if let Some((name, spread)) = measures.first() {
-        let note = format!("half within {}", words::micros(spread.p50_us as f64));
-        tiles.push((format!("{name}, p99"), words::micros(spread.p99_us as f64), note));
+    if let Some((work, phase, stretch)) = done.max_by_key(|(work, ..)| *work).filter(|(work, ..)| *work > 0) {
+        if let Some((name, _)) = stretch::measures(record).first() {
+            let spread = record.spread(name, Some(phase));
+            let note = format!("half within {}", words::micros(spread.p50_us as f64));
+            tiles.push((format!("{name}, p99 in {phase}"), words::micros(spread.p99_us as f64), note));
+        }
+        let best = record.seconds.iter().filter_map(|second| second.counts.get("delivered")).max();
+        let note = best.map(|best| format!("at most {}", words::short(*best as f64))).unwrap_or_default();
+        tiles.push((format!("deliveries a second in {phase}"), words::short(stretch.rate(work)), note));
+        if let Some(cpu_us) = stretch.server_cpu_us {
+            let note = format!("{} of memory", words::bytes(stretch.server_memory_bytes_max as f64));
+            tiles.push((
+                "server CPU a delivery".to_owned(),
+                words::micros(cpu_us as f64 / work as f64),
+                note,
+            ));
+        }
     }
-    let note = best.map(|best| format!("at most {}", words::short(*best as f64))).unwrap_or_default();
-    tiles.push(("deliveries a second".to_owned(), words::short(whole.rate(work)), note));
     let sessions = record.seconds.iter().map(|second| second.sessions).max().unwrap_or(0);
-    tiles.push(("sessions at most".to_owned(), words::count(sessions), String::new()));
-    let failures = whole.failures(None);
-    let share = failures as f64 / (failures + completed).max(1) as f64;
-    tiles.push(("failures".to_owned(), words::count(failures), words::percent(share)));
-    if let Some(cpu_us) = whole.server_cpu_us.filter(|_| work > 0) {
-        let note = format!("{} of memory at most", words::bytes(whole.server_memory_bytes_max as f64));
-        tiles.push(("server CPU a delivery".to_owned(), words::micros(cpu_us as f64 / work as f64), note));
-    }
+    tiles.push(("sessions".to_owned(), words::count(sessions), "at most".to_owned()));
+    let failures = Stretch::of(record, None).failures(None);
+    let attempts: u64 = failures + completed(None);
+    let share = failures as f64 / attempts.max(1) as f64;
+    tiles.push(("failures".to_owned(), words::count(failures), format!("{} of all", words::percent(share))));
     tiles
 }
 

@@ -81,8 +81,11 @@ pub(super) fn latencies(record: &Record) -> String {
             .phases
             .iter()
             .map(|phase| (phase.name.as_str(), record.spread(measure, Some(&phase.name))));
-        let whole = (record.phases.len() > 1).then_some(("whole run", whole));
-        for (phase, spread) in phases.chain(whole).filter(|(_, spread)| spread.count > 0) {
+        let mut parts: Vec<_> = phases.filter(|(_, spread)| spread.count > 0).collect();
+        if parts.len() > 1 {
+            parts.push(("whole run", whole));
+        }
+        for (phase, spread) in parts {
             let lasted = Stretch::of(record, (phase != "whole run").then_some(phase));
             let mut row = vec![measure.to_owned(), phase.to_owned(), words::count(spread.count)];
             row.push(words::short(lasted.rate(spread.count)));
