@@ -12,6 +12,11 @@ use crate::session::{Followed, Over, Session};
 use crate::stage::unescape;
 use crate::text::Template;
 
+/// How often a room that is locked is tried.
+const LOCKED_TRIES_MAX: usize = 50;
+/// How long is waited before it is tried again, in microseconds.
+const LOCKED_US: u64 = 100_000;
+
 /// A room that the session is in, or on its way into or out of.
 #[derive(Clone, Debug)]
 pub(crate) struct Room {
@@ -42,9 +47,18 @@ impl Session {
         };
         self.rooms.retain(|room| room.jid != jid);
         self.rooms.push(Room { address: Address::room(&jid), jid: jid.clone(), nick, is: Is::Entering });
-        self.enter(self.rooms.len() - 1);
-        let limit_us = self.now_us() + ANSWER_US_MAX;
-        self.wait_for(limit_us, |session| session.room_is(&jid) != Some(&Is::Entering)).await?;
+        for _ in 0..LOCKED_TRIES_MAX {
+            self.enter_room(&jid);
+            let limit_us = self.now_us() + ANSWER_US_MAX;
+            self.wait_for(limit_us, |session| session.room_is(&jid) != Some(&Is::Entering)).await?;
+            // Somebody else has made it, and it is locked until they have configured it (§10.1.2).
+            let is_locked = matches!(self.room_is(&jid), Some(Is::Refused(condition)) if condition == "item-not-found");
+            if !is_locked {
+                break;
+            }
+            let until_us = self.now_us() + LOCKED_US;
+            self.wait_until(until_us).await?;
+        }
         if self.room_is(&jid) == Some(&Is::New) {
             let form = "<query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'/></query>";
             let id = self.ask(stage.recorder.measure("room-setup"), Some(&jid), "set", form, Then::Nothing);
@@ -60,7 +74,14 @@ impl Session {
         Ok(())
     }
 
+    fn enter_room(&mut self, jid: &str) {
+        if let Some(at) = self.rooms.iter().position(|room| room.jid == jid) {
+            self.enter(at);
+        }
+    }
+
     fn enter(&mut self, at: usize) {
+        self.rooms[at].is = Is::Entering;
         let Room { jid, nick, .. } = &self.rooms[at];
         let mut stanza = b"<presence".to_vec();
         write_attribute(&mut stanza, "to", &format!("{jid}/{nick}"));
@@ -73,7 +94,6 @@ impl Session {
     /// In a new session, enters the rooms that the one before was in, and is owed what comes from nodes.
     pub(crate) fn enter_again(&mut self) {
         for at in 0..self.rooms.len() {
-            self.rooms[at].is = Is::Entering;
             self.enter(at);
         }
         let now_ms = self.stage.clock.now_ms();
