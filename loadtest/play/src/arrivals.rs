@@ -246,7 +246,13 @@ mod tests {
     fn scenario(phases: &str, populations: &[(&str, f64)]) -> Scenario {
         let mut text = format!("name = 'test'\nabout = 'of arrivals'\n[accounts]\ncount = 10\n{phases}\n");
         for (name, weight) in populations {
-            text += &format!("[[population]]\nname = '{name}'\nweight = {weight}\nscript = []\n");
+            text.extend([
+                "[[population]]\nname = '",
+                name,
+                "'\nscript = []\nweight = ",
+                &weight.to_string(),
+                "\n",
+            ]);
         }
         Scenario::parse(&text, "test.toml", &BTreeMap::new()).unwrap()
     }

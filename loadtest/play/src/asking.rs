@@ -135,7 +135,7 @@ impl Session {
     }
 
     /// Takes an answer, whether it was asked for or not.
-    pub(crate) fn answered(&mut self, element: Element) {
+    pub(crate) fn answered(&mut self, element: &Element) {
         let Some(id) = element.id() else { return };
         let Some(at) = self.questions.iter().position(|question| question.id == id) else { return };
         let stage = Arc::clone(&self.stage);
@@ -152,8 +152,8 @@ impl Session {
             Answer::Result(element.clone())
         };
         match then {
-            Then::Roster => self.take_roster(&element),
-            Then::Published(followed) => self.published(followed, &element),
+            Then::Roster => self.take_roster(element),
+            Then::Published(followed) => self.published(followed, element),
             Then::Nothing | Then::ConflictIsFine => {}
         }
         if awaited {

@@ -24,7 +24,7 @@ impl Barrier {
     /// that the others have waited for, if there are none elsewhere.
     pub(crate) fn reach(&self) -> (u64, bool) {
         let place = self.reached.fetch_add(1, Ordering::AcqRel) + 1;
-        (place, place % self.needed == 0)
+        (place, place.is_multiple_of(self.needed))
     }
 
     /// Lets those pass who have one of the first so many places. They must be woken.

@@ -58,7 +58,7 @@ impl Clock {
 
     /// The tick at or before a time.
     pub(crate) fn tick(&self, us: u64) -> u64 {
-        let drift_us = self.drift_us().rem_euclid(TICK_US as i64) as u64;
+        let drift_us = self.drift_us().rem_euclid(TICK_US.cast_signed()).cast_unsigned();
         us - ((us + drift_us + TICK_US - self.phase_us) % TICK_US).min(us)
     }
 

@@ -22,7 +22,7 @@ impl Session {
                 match element.kind() {
                     Kind::Message => self.message(&element),
                     Kind::Presence => self.presence(&element),
-                    Kind::Iq => self.iq(element),
+                    Kind::Iq => self.iq(&element),
                     Kind::Other => {}
                 }
             }
@@ -129,7 +129,7 @@ impl Session {
         }
     }
 
-    fn iq(&mut self, element: Element) {
+    fn iq(&mut self, element: &Element) {
         if !matches!(element.ty(), Some("get" | "set")) {
             return self.answered(element);
         }

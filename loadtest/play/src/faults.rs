@@ -65,9 +65,10 @@ fn kill(watched: &BTreeMap<String, Source>, name: &str) {
     for &number in numbers {
         let pid = i32::try_from(number).ok().and_then(rustix::process::Pid::from_raw);
         let killed = pid.map(|pid| rustix::process::kill_process(pid, rustix::process::Signal::KILL));
-        match killed {
-            Some(Ok(())) => tracing::info!(name, number, "process killed"),
-            _ => tracing::warn!(name, number, "process could not be killed"),
+        if killed.is_some_and(|killed| killed.is_ok()) {
+            tracing::info!(name, number, "process killed");
+        } else {
+            tracing::warn!(name, number, "process could not be killed");
         }
     }
 }

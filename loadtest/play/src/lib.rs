@@ -5,7 +5,11 @@
 //! place in the script; whatever its step waits for, what arrives is dispatched. At the end, what is under way may
 //! arrive; then the [`Played`] run is a record and a book, which several workers' can be merged from.
 
-#![expect(clippy::cast_precision_loss, reason = "times and counts of a run are far below 2^52")]
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "times and counts of a run are positive and far below 2^52"
+)]
 
 mod accounts;
 mod acts;

@@ -11,7 +11,7 @@ use crate::pace;
 use crate::session::{Followed, Halves, Over, Session};
 
 /// Everything up to the end of a login may take so long.
-const LOGIN_TIMEOUT: Duration = Duration::from_secs(60);
+const LOGIN_TIMEOUT: Duration = Duration::from_mins(1);
 /// Waiting before a return doubles with each that fails, so often.
 const DOUBLINGS_MAX: u32 = 5;
 /// Between two logins that fail there is at least this, in microseconds: a server that is down is not to be flooded.

@@ -57,12 +57,10 @@ impl Session {
     }
 
     fn jid_of(&mut self, to: &To) -> Option<String> {
-        match to {
-            To::Jid(template) => Some(self.text(template)),
-            _ => {
-                let count = self.contacts.len();
-                (count > 0).then(|| self.contacts[self.random.random_range(0..count)].clone())
-            }
+        if let To::Jid(template) = to {
+            return Some(self.text(template));
         }
+        let count = self.contacts.len();
+        (count > 0).then(|| self.contacts[self.random.random_range(0..count)].clone())
     }
 }

@@ -52,7 +52,8 @@ impl Session {
             let limit_us = self.now_us() + ANSWER_US_MAX;
             self.wait_for(limit_us, |session| session.room_is(&jid) != Some(&Is::Entering)).await?;
             // Somebody else has made it, and it is locked until they have configured it (§10.1.2).
-            let is_locked = matches!(self.room_is(&jid), Some(Is::Refused(condition)) if condition == "item-not-found");
+            let is_locked =
+                matches!(self.room_is(&jid), Some(Is::Refused(condition)) if condition == "item-not-found");
             if !is_locked {
                 break;
             }

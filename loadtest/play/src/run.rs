@@ -30,7 +30,7 @@ const SETTLE_STEP_US: u64 = 100_000;
 /// Everything has arrived when nothing is known to be under way and nothing has come for so long.
 const QUIET_US: u64 = 500_000;
 /// How long sessions may take to log out, and their archives to be read.
-const END_TIMEOUT: Duration = Duration::from_secs(600);
+const END_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// A run that was played.
 #[derive(Debug)]

@@ -75,7 +75,7 @@ impl Session {
             Act::Befriend(to) => self.befriend(to).await?,
             Act::Roster => self.roster().await?,
             Act::RosterSet { jid, name, group } => {
-                self.roster_set(jid, name.as_ref(), group.as_ref()).await?
+                self.roster_set(jid, name.as_ref(), group.as_ref()).await?;
             }
             Act::RosterRemove(jid) => self.roster_remove(jid).await?,
             Act::Ping(to) => {
@@ -134,7 +134,7 @@ impl Session {
     async fn repeat_at_pace(&mut self, rounds: &Loop) -> Result<(), Over> {
         let each = rounds.each.map(|(name, of)| (name, self.values(of).to_vec()));
         let mut due_us = self.intended_us();
-        for round in 0.. {
+        for round in 0_u64.. {
             let value = each.as_ref().map(|(name, values)| (*name, values.get(round as usize)));
             if rounds.times.is_some_and(|times| round >= times) || matches!(value, Some((_, None))) {
                 break;
@@ -161,7 +161,7 @@ impl Session {
                 self.set(name, vec![value.clone()]);
             }
             if let Some(counter) = &rounds.counter {
-                let count = counter.from.saturating_add(counter.by.saturating_mul(round as i64));
+                let count = counter.from.saturating_add(counter.by.saturating_mul(round.cast_signed()));
                 self.set(counter.variable, vec![count.to_string()]);
             }
             let turns = self.turns;
@@ -285,7 +285,7 @@ impl Session {
         let id = self.next_id();
         let mut with = b"<iq".to_vec();
         write_attribute(&mut with, "id", &id);
-        with.extend_from_slice(iq[3..].as_bytes());
+        with.extend_from_slice(&iq.as_bytes()[3..]);
         (id, String::from_utf8_lossy(&with).into_owned())
     }
 

@@ -11,6 +11,7 @@ use crate::accounts::Names;
 use crate::arrivals::Part;
 
 /// The seats of all accounts of this worker.
+#[expect(clippy::struct_field_names, reason = "they are what is meant")]
 pub(crate) struct Seats {
     part: Part,
     first: u64,

@@ -195,10 +195,10 @@ mod tests {
         fn number(&self) -> u64 {
             7
         }
-        fn username(&self) -> &str {
+        fn username(&self) -> &'static str {
             "user7"
         }
-        fn jid(&self) -> &str {
+        fn jid(&self) -> &'static str {
             "user7@example.org/desk"
         }
         fn partner(&mut self) -> String {
@@ -214,10 +214,10 @@ mod tests {
         fn random(&mut self) -> u128 {
             u128::MAX
         }
-        fn column(&self, file: u16, column: u16) -> &str {
+        fn column(&self, file: u16, column: u16) -> &'static str {
             if (file, column) == (0, 1) { "red" } else { "" }
         }
-        fn variable(&self, number: u16) -> &str {
+        fn variable(&self, number: u16) -> &'static str {
             if number == 0 { "k" } else { "" }
         }
     }

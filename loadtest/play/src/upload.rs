@@ -17,7 +17,7 @@ use crate::stage::{Stage, unescape};
 
 const NS: &str = "urn:xmpp:http:upload:0";
 /// A whole file may take so long.
-const UPLOAD_TIMEOUT: Duration = Duration::from_secs(120);
+const UPLOAD_TIMEOUT: Duration = Duration::from_mins(2);
 /// The head of a server's answer, in bytes.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
 /// What is written at once, in bytes.
@@ -125,7 +125,7 @@ where
         slot.path, slot.host, slot.port
     );
     for (name, value) in &slot.headers {
-        head += &format!("{name}: {value}\r\n");
+        head.extend([name, ": ", value, "\r\n"]);
     }
     head += "\r\n";
     stream.write_all(head.as_bytes()).await?;

@@ -1,5 +1,7 @@
 //! Runs against the server that does next to nothing: everything arrives, and is measured.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod stand;
 
 use stand::{null_server, options, played, scenario};

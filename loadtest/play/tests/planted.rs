@@ -1,5 +1,7 @@
 //! Faults planted between generator and server: the ledger finds every one of them, and invents none.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod stand;
 
 use std::collections::BTreeSet;
