@@ -20,6 +20,8 @@ pub struct Incoming {
     pub(crate) stays: Vec<Stay>,
     pub(crate) arrived: Log<Arrived>,
     pub(crate) delayed: u64,
+    /// From rooms that the session is not in yet: a service may be faster with its last item than with its answer.
+    pub(crate) early: Vec<Offence>,
     pub(crate) astray: u64,
     pub(crate) named: Vec<Offence>,
 }
@@ -53,6 +55,7 @@ impl Incoming {
             stays: Vec::new(),
             arrived: Log::default(),
             delayed: 0,
+            early: Vec::new(),
             astray: 0,
             named: Vec::new(),
         }
@@ -67,9 +70,15 @@ impl Incoming {
             Address::Account(to) => (to == self.account).then_some(0),
             Address::Room(room) => self.rooms.get(&room).copied(),
         };
-        let (Some(stay), Some(lane)) = (stay, message.lane()) else {
-            self.astray += 1;
-            return self.name(Kind::Astray, message);
+        let (stay, lane) = match (stay, message.lane(), message.to) {
+            (Some(stay), Some(lane), _) => (stay, lane),
+            (None, Some(_), Address::Room(_)) if self.early.len() < NAMED_MAX => {
+                return self.early.push(self.offence(Kind::Astray, message));
+            }
+            _ => {
+                self.astray += 1;
+                return self.name(Kind::Astray, message);
+            }
         };
         if delayed {
             self.delayed += 1;
@@ -81,6 +90,7 @@ impl Incoming {
 
     /// The session is in the room, or subscribed to the node: what is sent from now on is owed to it.
     pub fn joined(&mut self, room: Address, at_ms: u64) {
+        self.early.retain(|early| early.to != room);
         let Address::Room(room) = room else { return };
         self.stays.push(Stay { room, from_ms: at_ms as u32, left: false });
         self.rooms.insert(room, self.stays.len() as u16);
@@ -98,15 +108,13 @@ impl Incoming {
 
     fn name(&mut self, kind: Kind, message: &MessageId) {
         if self.named.len() < NAMED_MAX {
-            self.named.push(Offence {
-                kind,
-                from: message.from,
-                to: message.to,
-                by: self.account,
-                seq: message.seq,
-                at_ms: message.at_us / 1000,
-            });
+            self.named.push(self.offence(kind, message));
         }
+    }
+
+    fn offence(&self, kind: Kind, message: &MessageId) -> Offence {
+        let MessageId { from, to, seq, at_us, .. } = *message;
+        Offence { kind, from, to, by: self.account, seq, at_ms: at_us / 1000 }
     }
 }
 

@@ -133,10 +133,10 @@ impl Book {
 
     /// Takes back the receiver's half of a session that has ended at `at_ms`.
     pub fn receiver_ended(&mut self, incoming: Incoming, end: End, at_ms: u64) {
-        let Incoming { account, from_ms, stays, arrived, delayed, astray, named, .. } = incoming;
+        let Incoming { account, from_ms, stays, arrived, delayed, early, astray, named, .. } = incoming;
         self.found.delayed += delayed;
-        self.found.astray += astray;
-        for offence in named {
+        self.found.astray += astray + early.len() as u64;
+        for offence in named.into_iter().chain(early) {
             self.found.name(offence);
         }
         let receiver = Receiver { from_ms, to_ms: at_ms as u32, end, stays, arrived: arrived.finish() };

@@ -249,6 +249,24 @@ fn coming_back_to_a_room_begins_anew() {
 }
 
 #[test]
+fn what_a_room_sends_before_it_says_that_one_is_in_is_not_astray() {
+    let room = Address::room("pubsub.example.org news");
+    let mut book = Book::new(RUN);
+    let ids = sent(&mut book, 1, room, 3, End::Finished);
+    let (mut subscriber, mut stranger) = (book.incoming(2, 0), book.incoming(3, 0));
+    arrive(&mut subscriber, &ids, &[1]);
+    subscriber.joined(room, 50);
+    arrive(&mut subscriber, &ids, &[2, 3]);
+    arrive(&mut stranger, &ids, &[3]);
+    book.receiver_ended(subscriber, End::Finished, END_MS);
+    book.receiver_ended(stranger, End::Finished, END_MS);
+
+    let verdict = settled(&book);
+    assert_eq!((verdict.astray, verdict.delivered, verdict.lost), (1, 2, 0));
+    assert_eq!(verdict.offences[0].by, 3, "who has never been in it");
+}
+
+#[test]
 fn archives_hold_what_was_delivered_once() {
     let mut book = Book::new(RUN);
     let ids = sent(&mut book, 1, Address::Account(2), 4, End::Finished);

@@ -225,6 +225,18 @@ mod tests {
     }
 
     #[test]
+    fn several_watched_processes_are_drawn_each() {
+        let mut record = sample::record();
+        for second in &mut record.seconds {
+            let sample = second.server["throng"].clone();
+            second.server.insert("database".to_owned(), sample);
+        }
+        let page = html(&record);
+        assert!(page.contains("</i>database <b>") && page.contains("</i>throng <b>"));
+        assert!(!html(&sample::record()).contains("</i>throng <b>"), "one alone is the sum");
+    }
+
+    #[test]
     fn a_long_run_is_drawn_with_few_points() {
         let mut record = sample::record();
         let minute = record.seconds.clone();

@@ -1,7 +1,7 @@
 //! Plots over the time of the run, all of them over the same axis.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use figures::{Record, Second, Spread};
 
@@ -18,8 +18,6 @@ const COLOURS: usize = 8;
 /// The run's seconds as points of an axis.
 pub(super) struct Axis {
     points: Vec<Second>,
-    /// Processor time since the point before: of the watched processes, of the generators. In microseconds.
-    cpu_us: Vec<(Option<u64>, u64)>,
     lasted_ms: Vec<u64>,
     positions: Vec<f64>,
     labels: Vec<String>,
@@ -39,11 +37,6 @@ impl Axis {
         let middle = |(before, point): (Second, &Second)| at(before.at_ms.midpoint(point.at_ms));
         let step_ms = tick_ms(end_ms);
         Self {
-            cpu_us: pairs()
-                .map(|(before, point)| {
-                    (stretch::server_cpu_us(&before, point), stretch::generator_cpu_us(&before, point))
-                })
-                .collect(),
             lasted_ms: pairs()
                 .map(|(before, point)| (point.at_ms - before.at_ms.min(point.at_ms)).max(1))
                 .collect(),
@@ -83,13 +76,13 @@ impl Axis {
         self.points.iter().zip(&self.lasted_ms).map(rate).collect()
     }
 
-    fn shares<T>(&self, of: impl Fn(&(Option<u64>, u64)) -> Option<T>) -> Vec<Option<f64>>
-    where
-        T: Into<u64>,
-    {
-        let share =
-            |(cpu_us, &lasted_ms): (_, &u64)| Some(of(cpu_us)?.into() as f64 / (lasted_ms as f64 * 1000.0));
-        self.cpu_us.iter().zip(&self.lasted_ms).map(share).collect()
+    /// Processors in use, from processor time in microseconds that passed between two points.
+    fn cores(&self, cpu_us: impl Fn(&Second, &Second) -> Option<u64>) -> Vec<Option<f64>> {
+        let pairs = self.points.windows(2).zip(self.lasted_ms.iter().skip(1));
+        let cores = pairs
+            .map(|(pair, &lasted_ms)| Some(cpu_us(&pair[0], &pair[1])? as f64 / (lasted_ms as f64 * 1000.0)));
+        // What had been used before the first is not known.
+        std::iter::once(None).chain(cores).take(self.points.len()).collect()
     }
 }
 
@@ -213,20 +206,26 @@ pub(super) fn failures(axis: &Axis, record: &Record) -> String {
     section("Failures by condition", "Each second, one upon the other.", &plot)
 }
 
-/// The server's processor time and memory, of all that was watched.
+/// The server's processor time and memory, of all that was watched; if that was several, processor time of each too.
 pub(super) fn server(axis: &Axis) -> String {
-    let cores = axis.shares(|&(server, _)| server);
-    if cores.iter().all(Option::is_none) {
+    let all = axis.cores(stretch::server_cpu_us);
+    if all.iter().all(Option::is_none) {
         return String::new();
+    }
+    let mut series = vec![Series::area("CPU, cores", "c0", Unit::Cores, all)];
+    let names: BTreeSet<&String> = axis.points.iter().flat_map(|point| point.server.keys()).collect();
+    if names.len() > 1 {
+        for (name, colour) in names.into_iter().zip([1, 2, 3, 5, 6, 7]) {
+            let cores = axis.cores(|before, point| {
+                point.server.get(name)?.cpu_us.checked_sub(before.server.get(name)?.cpu_us)
+            });
+            series.push(Series::line(name, &format!("c{colour}"), Unit::Cores, cores));
+        }
     }
     let memory =
         axis.each(|point| (!point.server.is_empty()).then(|| stretch::server_memory_bytes(point) as f64));
-    let about = "Left: processors in use. Right: memory.";
-    section(
-        "Server",
-        about,
-        &cpu_and(axis, "server", cores, Series::line("memory", "c4", Unit::Bytes, memory)),
-    )
+    series.push(Series::line("memory", "c4", Unit::Bytes, memory).on_the_right());
+    section("Server", "Left: processors in use. Right: memory.", &processes(axis, "server", &series))
 }
 
 /// The generator's own, and its lag.
@@ -235,21 +234,23 @@ pub(super) fn generator(axis: &Axis) -> String {
         return String::new();
     }
     let lag = axis.each(|point| point.generators.values().map(|it| it.lag_max_us).max().map(|us| us as f64));
-    let cores = axis.shares(|&(_, own)| Some(own));
     let about = "Left: processors in use by all workers. Right: how much later than intended anything was done, at most. \
                  Where this is large, latencies are the generator's own.";
-    section(
-        "Generator",
-        about,
-        &cpu_and(axis, "generator", cores, Series::line("lag", "c3", Unit::Micros, lag)),
-    )
+    let cores = axis.cores(|before, point| Some(stretch::generator_cpu_us(before, point)));
+    let series = [
+        Series::area("CPU, cores", "c0", Unit::Cores, cores),
+        Series::line("lag", "c3", Unit::Micros, lag).on_the_right(),
+    ];
+    section("Generator", about, &processes(axis, "generator", &series))
 }
 
-fn cpu_and(axis: &Axis, id: &str, cores: Vec<Option<f64>>, other: Series) -> String {
-    let all = other.values.iter().flatten().copied();
-    let right = if other.unit == Unit::Bytes { Scale::bytes(all) } else { Scale::linear(all) };
-    let series = [Series::area("CPU, cores", "c0", Unit::Cores, cores), other.on_the_right()];
-    axis.draw(id, &series, Scale::linear(values(&series[..1])), Some(right))
+/// Processors on the left; the last series on the right.
+fn processes(axis: &Axis, id: &str, series: &[Series]) -> String {
+    let right = series.last().map(|other| {
+        let all = other.values.iter().flatten().copied();
+        if other.unit == Unit::Bytes { Scale::bytes(all) } else { Scale::linear(all) }
+    });
+    axis.draw(id, series, Scale::linear(values(series)), right)
 }
 
 fn values(series: &[Series]) -> impl Iterator<Item = f64> {
