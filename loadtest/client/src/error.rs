@@ -64,6 +64,10 @@ impl Error {
     }
 
     pub(crate) fn io(stage: Stage, error: &io::Error) -> Error {
+        // BOSH connects where others read and write.
+        if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+            return error.clone();
+        }
         let condition = match error.kind() {
             io::ErrorKind::ConnectionRefused => "connection-refused",
             io::ErrorKind::ConnectionReset

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use client::{Error, Event, Management, Plan, Stage, connect, resume};
+use client::{Error, Event, Management, Plan, Stage, Transport, connect, resume};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -275,8 +275,10 @@ async fn failures_tell_their_stage_and_condition() {
 async fn a_refused_connection_is_told() {
     let (server, plan) = Server::new().await;
     drop(server);
-    let error = connect(&plan).await.unwrap_err();
-    assert_eq!((error.stage, &*error.condition), (Stage::Connect, "connection-refused"));
+    for transport in [Transport::Tcp, Transport::WebSocket, Transport::Bosh] {
+        let error = connect(&Plan { transport, ..plan.clone() }).await.unwrap_err();
+        assert_eq!((error.stage, &*error.condition), (Stage::Connect, "connection-refused"), "{transport:?}");
+    }
 }
 
 #[tokio::test]
