@@ -209,6 +209,29 @@ fn an_address_is_three_words() {
 }
 
 #[test]
+fn addresses_that_share_a_text_stay_what_they_were() {
+    let long = format!("montague.example/{}", "r".repeat(1_000));
+    let texts: Vec<String> = (0..100)
+        .flat_map(|n| {
+            [format!("romeo{n}@{long}"), "montague.example".to_owned(), format!("j@capulet.example/{n}")]
+        })
+        .collect();
+    let apart: Vec<Jid> = texts.iter().map(|text| text.parse().unwrap()).collect();
+    let mut shared: Vec<Jid> =
+        apart.iter().map(Jid::bare).zip(&apart).flat_map(|(bare, jid)| [bare, jid.clone()]).collect();
+    Jid::share(&mut shared);
+    for (shared, apart) in shared.chunks(2).zip(&apart) {
+        assert_eq!(shared, [apart.bare(), apart.clone()]);
+        assert_eq!(
+            (shared[1].node(), shared[1].domain(), shared[1].resource()),
+            (apart.node(), apart.domain(), apart.resource())
+        );
+        assert_eq!((shared[1].bare(), shared[1].domain_jid()), (apart.bare(), apart.domain_jid()));
+        assert_eq!((shared[0].node(), shared[0].is_bare()), (apart.node(), true));
+    }
+}
+
+#[test]
 fn what_was_prepared_is_only_split() {
     let odd = Jid::from_prepared("Not Prepared@EXAMPLE/r").unwrap();
     assert_eq!((odd.node(), odd.domain(), odd.resource()), (Some("Not Prepared"), "EXAMPLE", Some("r")));

@@ -49,7 +49,8 @@ struct Places {
 /// A connection's place within the limits; free when dropped.
 pub(crate) struct Place {
     places: Arc<Mutex<Places>>,
-    address: IpAddr,
+    /// An IPv4 address in its mapped form, which takes less room than either.
+    address: Ipv6Addr,
 }
 
 /// What is known of a domain.
@@ -155,13 +156,17 @@ impl Hub {
         places.taken += 1;
         metrics::ACCEPTED.inc();
         metrics::CONNECTIONS.inc();
+        let address = match address {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped(),
+            IpAddr::V6(v6) => v6,
+        };
         Some(Place { places: Arc::clone(&self.places), address })
     }
 }
 
 impl Place {
     pub(crate) fn address(&self) -> IpAddr {
-        self.address
+        self.address.to_canonical()
     }
 }
 
@@ -170,7 +175,7 @@ impl Drop for Place {
         metrics::CONNECTIONS.dec();
         let mut places = self.places.lock();
         places.taken -= 1;
-        let network = network(self.address);
+        let network = network(self.address());
         if let Some(count) = places.by_address.get_mut(&network) {
             *count -= 1;
             if *count == 0 {

@@ -10,10 +10,10 @@ use std::{
 };
 
 use hashbrown::HashMap;
-use node::{Outbox, Wire, carry};
+use node::{Outbox, Wire};
 use parking_lot::Mutex;
 use proto::{
-    delivery::{Credit as Room, Hello},
+    delivery::{Credit as Room, Hello, Origin},
     session::{
         Attach, Bound, EdgeFrame, EdgeFrames, Ended, OwnerFrame, Resumed, edge_frame::Kind as Out,
         ended::Why, owner_frame::Kind as In, session_client::SessionClient,
@@ -42,7 +42,7 @@ pub(crate) struct Link {
     owned: Mutex<Owned>,
     next_exchange: AtomicU64,
     exchanges: Mutex<HashMap<u64, Arc<Client>, foldhash::fast::RandomState>>,
-    streams: Mutex<HashMap<[u8; 16], Arc<Client>, foldhash::fast::RandomState>>,
+    streams: Mutex<HashMap<Origin, Arc<Client>, foldhash::fast::RandomState>>,
 }
 
 /// What a batch of the owner's has changed.
@@ -178,28 +178,28 @@ impl Link {
                 In::Deliver(deliver) => {
                     batch.items += 1;
                     batch.bytes += deliver.stanza.len() as u64;
-                    if let Some(client) = self.stream(&deliver.stream)
+                    if let Some(client) = self.stream(deliver.stream)
                         && client.on_deliver(*deliver)
                     {
                         batch.dirty.push(client);
                     }
                 }
                 In::Handled(handled) => {
-                    if let Some(client) = self.stream(&handled.stream)
+                    if let Some(client) = self.stream(handled.stream)
                         && client.on_handled(handled)
                     {
                         batch.dirty.push(client);
                     }
                 }
                 In::Enabled(enabled) => {
-                    if let Some(client) = self.stream(&enabled.stream)
+                    if let Some(client) = self.stream(enabled.stream)
                         && client.on_enabled(&enabled)
                     {
                         batch.dirty.push(client);
                     }
                 }
                 In::State(state) => {
-                    if let Some(client) = self.stream(&state.stream) {
+                    if let Some(client) = self.stream(state.stream) {
                         client.on_state(&state);
                     }
                 }
@@ -231,15 +231,15 @@ impl Link {
             In::Bound(bound) => self.on_bound(&bound),
             In::Resumed(resumed) => self.on_resumed(&resumed),
             In::Hibernated(gone) => {
-                let client = self.stream(&gone.stream);
+                let client = self.stream(gone.stream);
                 let is_it = client.is_some_and(|client| client.is_generation(gone.generation));
-                let _gone = is_it.then(|| self.streams.lock().remove(&gone.stream[..]));
+                let _gone = gone.stream.filter(|_| is_it).and_then(|id| self.streams.lock().remove(&id));
             }
             In::Close(close) => {
-                if let Some(client) = self.stream(&close.stream)
+                if let Some(client) = self.stream(close.stream)
                     && client.on_close(&close)
                 {
-                    let _gone = self.streams.lock().remove(&close.stream[..]);
+                    let _gone = close.stream.and_then(|id| self.streams.lock().remove(&id));
                 }
             }
             // `Moved`: slots are static, nothing moves yet. The others are no rare ones.
@@ -253,12 +253,12 @@ impl Link {
             if let Some(client) = client {
                 client.on_refused(&bound.condition, None);
             }
-        } else if let (Some(client), Ok(id)) = (client, carry::origin(&bound.stream))
-            && client.on_bound(self, bound)
+        } else if let (Some(client), Some(id)) = (client, bound.stream)
+            && client.on_bound(self, id, bound)
         {
             self.streams.lock().insert(id, client);
         } else {
-            self.ended(bound.stream.clone(), bound.generation, Why::Lost);
+            self.ended(bound.stream, bound.generation, Why::Lost);
         }
     }
 
@@ -268,19 +268,19 @@ impl Link {
             if let Some(client) = client {
                 client.on_refused(&resumed.condition, resumed.has_h.then_some(resumed.h));
             }
-        } else if let (Some(client), Ok(id)) = (client, carry::origin(&resumed.stream))
-            && client.on_resumed(self, resumed)
+        } else if let (Some(client), Some(id)) = (client, resumed.stream)
+            && client.on_resumed(self, id, resumed)
         {
             let before = self.streams.lock().insert(id, client);
             if let Some(before) = before {
                 before.displace();
             }
         } else {
-            self.ended(resumed.stream.clone(), resumed.generation, Why::Lost);
+            self.ended(resumed.stream, resumed.generation, Why::Lost);
         }
     }
 
-    fn ended(&self, stream: bytes::Bytes, generation: u64, why: Why) {
+    fn ended(&self, stream: Option<Origin>, generation: u64, why: Why) {
         self.send(&mut vec![frame(Out::Ended(Ended { stream, generation, why: why.into() }))]);
     }
 
@@ -288,8 +288,8 @@ impl Link {
         self.exchanges.lock().get(&id).cloned()
     }
 
-    fn stream(&self, id: &[u8]) -> Option<Arc<Client>> {
-        self.streams.lock().get(id).cloned()
+    fn stream(&self, id: Option<Origin>) -> Option<Arc<Client>> {
+        self.streams.lock().get(&id?).cloned()
     }
 
     /// Gives back what was used, in large pieces.

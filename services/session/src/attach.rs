@@ -114,7 +114,7 @@ impl Resident {
     /// What the owner before this one had received and no archive has.
     fn knows(&mut self, cx: &Cx<'_>, uid: Option<proto::delivery::Uid>) -> Option<Uid> {
         let uid = uid?;
-        let uid = Uid { origin: carry::origin(&uid.origin).ok()?, n: uid.n, k: uid.k };
+        let uid = Uid { origin: carry::origin(uid.origin).ok()?, n: uid.n, k: uid.k };
         self.marks.get_or_insert_with(|| Marks::new(cx.now_ms)).add(uid);
         Some(uid)
     }

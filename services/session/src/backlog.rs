@@ -46,7 +46,7 @@ impl Resident {
 
     /// Reads what is to be read, when nothing is left that has started before: what is read comes behind it.
     pub(crate) fn read_soon(&mut self, cx: &mut Cx<'_>) {
-        let Some(Pending::Soon(session)) = self.pending.as_ref() else { return };
+        let Some(Pending::Soon(session)) = self.pending.as_deref() else { return };
         // Rows below are settled.
         let settled = self.archive.lowest.saturating_sub(1);
         let (pending, after) = match *session {
@@ -66,7 +66,7 @@ impl Resident {
 
     /// Whether rows are being read for every session that takes messages: what is stored meanwhile is read with them.
     pub(crate) fn is_read_for_all(&self) -> bool {
-        match self.pending.as_ref() {
+        match self.pending.as_deref() {
             Some(Pending::Soon(Some(id)) | Pending::Backlog(id)) => {
                 let mut eligible = self.account.sessions.iter().filter(|session| session.eligible());
                 eligible.all(|session| session.stream == *id)
@@ -93,7 +93,7 @@ impl Resident {
         if let Some(last) = rows.last() {
             self.archive.reading = last.id;
         }
-        match pending {
+        match *pending {
             Pending::Backlog(id) if self.account.session(id).is_some() => {
                 for row in &rows {
                     self.give_waiting(cx, id, row);

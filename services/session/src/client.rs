@@ -197,7 +197,7 @@ impl Resident {
         let Some(link) = &stream.link else { return };
         let above = stream.inbound.finished_above().map(|n| wire::Above { n, hash: 0 }).collect();
         let frame = wire::Handled {
-            stream: stream.name.clone(),
+            stream: carry::pack_origin(id),
             generation: stream.generation,
             h: stream.inbound.h,
             above,

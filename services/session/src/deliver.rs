@@ -1,6 +1,5 @@
 //! Giving stanzas to sessions: numbers, mailboxes, and what an acknowledgement settles.
 
-use bytes::Bytes;
 use features::about::At;
 use features::account::{Origin, Session, blob};
 use features::context::Next;
@@ -195,11 +194,11 @@ impl Resident {
         let Some(stream) = self.stream(id) else { return };
         if let Some(link) = &stream.link {
             let frame = wire::State {
-                stream: Bytes::copy_from_slice(&id),
+                stream: carry::pack_origin(id),
                 generation: stream.generation,
                 blob: blob::encode(session),
                 cursor,
-                position: stream.position,
+                position: stream.position_told(),
             };
             cx.frame(link, Frame::State(frame));
         }
@@ -216,8 +215,9 @@ impl Stream {
     fn send(&mut self, cx: &mut Cx<'_>) {
         let Some(link) = &self.link else { return };
         loop {
-            if let Some(enabled) = self.outbound.take_enabled() {
-                cx.frame(link, Frame::Enabled(*enabled));
+            if self.outbound.enabling && self.outbound.sent >= self.out_base {
+                self.outbound.enabling = false;
+                cx.frame(link, Frame::Enabled(self.enabled()));
             }
             let Some(mail) = self.outbound.next().filter(|mail| link.takes(self.id, mail.stanza.len()))
             else {
@@ -225,22 +225,34 @@ impl Stream {
             };
             let frame = self.frame(mail);
             self.outbound.sent = mail.n;
-            cx.frame(link, Frame::Deliver(frame.into()));
+            let position = self.position_told().max(frame.archive_id);
+            cx.frame(link, Frame::Deliver(wire::Deliver { position, ..frame }.into()));
+        }
+    }
+
+    fn enabled(&self) -> wire::Enabled {
+        wire::Enabled {
+            stream: carry::pack_origin(self.id),
+            generation: self.generation,
+            resume: self.resume,
+            max_s: self.max_s,
+            out_base: self.out_base,
+            id: crate::owner::resumption_id(&self.id),
         }
     }
 
     fn frame(&self, mail: &Mail) -> wire::Deliver {
         wire::Deliver {
-            stream: self.name.clone(),
+            stream: carry::pack_origin(self.id),
             generation: self.generation,
             out_n: mail.n,
             archive_id: mail.archive_id,
-            position: self.position.max(mail.archive_id),
+            position: 0,
             settles: mail.settles,
             stanza: mail.stanza.clone(),
             held: mail.held != 0,
             uid: mail.uid.map(|uid| delivery::Uid {
-                origin: Bytes::copy_from_slice(&uid.origin),
+                origin: carry::pack_origin(uid.origin),
                 n: uid.n,
                 k: uid.k,
             }),

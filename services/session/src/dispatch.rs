@@ -216,7 +216,7 @@ impl State {
 /// Tells an edge to end a stream.
 pub(crate) fn close(stream: &[u8; 16], generation: u64, condition: &str) -> wire::owner_frame::Kind {
     wire::owner_frame::Kind::Close(wire::Close {
-        stream: bytes::Bytes::copy_from_slice(stream),
+        stream: node::carry::pack_origin(*stream),
         generation,
         condition: condition.to_owned(),
         text: String::new(),

@@ -99,7 +99,7 @@ impl Resident {
 
     /// The work that the lane's last entry waited for is done.
     pub(crate) fn continued(&mut self, cx: &mut Cx<'_>, after: Result<After, StanzaError>) {
-        let Some(Pending::Job(job)) = self.pending.take() else { return };
+        let Some(Pending::Job(job)) = self.pending.take().map(|pending| *pending) else { return };
         let mut job = *job;
         let (next, outputs) = match after {
             Ok(after) => {

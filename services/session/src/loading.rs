@@ -119,7 +119,7 @@ impl Resident {
     /// Something else than a load is about to start: nothing behind it does.
     pub(crate) fn begin(&mut self, pending: Pending) {
         self.lane_mut().working = true;
-        self.pending = Some(pending);
+        self.pending = Some(Box::new(pending));
     }
 }
 

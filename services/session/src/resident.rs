@@ -23,7 +23,7 @@ pub(crate) struct Resident {
     /// None: idle.
     pub(crate) lane: Option<Box<Lane>>,
     /// What the lane's last entry is at work on.
-    pub(crate) pending: Option<Pending>,
+    pub(crate) pending: Option<Box<Pending>>,
     pub(crate) archive: Archive,
     pub(crate) marks: Option<Box<Marks>>,
     /// When it was last needed, in unix milliseconds.
@@ -32,8 +32,8 @@ pub(crate) struct Resident {
     pub(crate) absent: bool,
     /// Among those the next tick looks at.
     pub(crate) watched: bool,
-    /// The last product of a cause: its origin and number, and how many there were.
-    pub(crate) product: (Origin, u64, u32),
+    /// The last product of a cause: its origin and number, and how many there were. None: nothing is at work.
+    pub(crate) product: Option<Box<(Origin, u64, u32)>>,
     /// Rows after the positions of re-attached sessions are being routed, or about to be.
     pub(crate) catching_up: bool,
     /// The account was removed: it leaves memory as soon as its sessions are over.
@@ -96,7 +96,7 @@ impl Resident {
             used_ms: now_ms,
             absent: false,
             watched: false,
-            product: Default::default(),
+            product: None,
             catching_up: false,
             removed: false,
             saved_ms: now_ms,

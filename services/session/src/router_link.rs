@@ -7,7 +7,6 @@
 use std::collections::VecDeque;
 use std::sync::Weak;
 
-use bytes::Bytes;
 use hashbrown::HashMap;
 use node::{Outbox, Wire, carry};
 use parking_lot::Mutex;
@@ -122,7 +121,7 @@ impl Routes {
     pub(crate) fn send(&self, slot: u16, now_ms: u64, inbound: Inbound) -> bool {
         let Inbound { uid, finish, must, to, stanza } = inbound;
         let item = wire::Item {
-            uid: Some(wire::Uid { origin: Bytes::copy_from_slice(&uid.origin), n: uid.n, k: uid.k }),
+            uid: Some(wire::Uid { origin: carry::pack_origin(uid.origin), n: uid.n, k: uid.k }),
             must,
             sent_at: now_ms,
             from_epoch: self.epoch,

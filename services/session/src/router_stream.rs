@@ -73,8 +73,8 @@ fn read(owner: &Arc<Owner>, link: RouterLink, frames: Frames) {
 }
 
 fn item_works(owner: &Owner, link: RouterLink, item: &wire::Item, works: &mut Vec<(usize, Work)>) {
-    let uid = item.uid.clone().unwrap_or_default();
-    let (Ok(origin), Ok(stanza)) = (carry::origin(&uid.origin), carry::unpack(&item.stanza)) else {
+    let uid = item.uid.unwrap_or_default();
+    let (Ok(origin), Ok(stanza)) = (carry::origin(uid.origin), carry::unpack(&item.stanza)) else {
         return owner.routes.receiving.refuse(link, item.seq, Condition::BadRequest);
     };
     let uid = Uid { origin, n: uid.n, k: uid.k };

@@ -69,11 +69,9 @@ impl Resident {
             Cause::Inbound(inbound) => (inbound.uid.origin, inbound.uid.n),
             Cause::Owner => return cx.owner.own_uid(&self.account.jid),
         };
-        let k = match self.product {
-            (last, number, k) if last == origin && number == n => k + 1,
-            _ => 1,
-        };
-        self.product = (origin, n, k);
+        let product = self.product.get_or_insert_default();
+        let k = if (product.0, product.1) == (origin, n) { product.2 + 1 } else { 1 };
+        **product = (origin, n, k);
         Uid { origin: derive(&origin, self.account.jid.as_str()), n, k }
     }
 }

@@ -131,15 +131,15 @@ impl Reader {
         match kind {
             Kind::Item(item) => {
                 let (uid, generation, stanza) = (item.uid?, item.generation, item.stanza);
-                self.stream(&uid.origin, FromEdge::Item { generation, n: uid.n, stanza })
+                self.stream(uid.origin, FromEdge::Item { generation, n: uid.n, stanza })
             }
-            Kind::Kept(kept) => self.stream(&kept.stream, FromEdge::Kept(kept.out_n)),
-            Kind::Acked(acked) => self.stream(&acked.stream, FromEdge::Acked(acked.out_n)),
-            Kind::Enable(enable) => self.stream(&enable.stream.clone(), FromEdge::Enable(enable)),
-            Kind::Csi(csi) => self.stream(&csi.stream, FromEdge::Csi(csi.active)),
+            Kind::Kept(kept) => self.stream(kept.stream, FromEdge::Kept(kept.out_n)),
+            Kind::Acked(acked) => self.stream(acked.stream, FromEdge::Acked(acked.out_n)),
+            Kind::Enable(enable) => self.stream(enable.stream, FromEdge::Enable(enable)),
+            Kind::Csi(csi) => self.stream(csi.stream, FromEdge::Csi(csi.active)),
             Kind::Ended(ended) => {
                 let (generation, why) = (ended.generation, ended.why());
-                self.stream(&ended.stream, FromEdge::Ended { generation, why })
+                self.stream(ended.stream, FromEdge::Ended { generation, why })
             }
             Kind::Attach(attach) => self.attach(attach),
             Kind::Bind(bind) => {
@@ -164,7 +164,7 @@ impl Reader {
         }
     }
 
-    fn stream(&self, id: &bytes::Bytes, frame: FromEdge) -> Option<(usize, Work)> {
+    fn stream(&self, id: Option<shared::Origin>, frame: FromEdge) -> Option<(usize, Work)> {
         Some(self.of_stream(carry::origin(id).ok()?, frame))
     }
 
@@ -173,10 +173,7 @@ impl Reader {
     }
 
     fn attach(&self, attach: Box<wire::Attach>) -> Option<(usize, Work)> {
-        if attach.stream.is_empty() {
-            return None;
-        }
-        self.stream(&attach.stream.clone(), FromEdge::Attach(attach))
+        self.stream(attach.stream, FromEdge::Attach(attach))
     }
 
     fn resume(&self, resume: wire::Resume) -> Option<(usize, Work)> {

@@ -1,6 +1,5 @@
 //! Sessions come, go, hibernate and come back.
 
-use bytes::Bytes;
 use features::about::At;
 use features::account::{Origin, Session, blob};
 use node::carry;
@@ -44,7 +43,7 @@ impl Resident {
         let frame = wire::Bound {
             exchange: bind.exchange,
             condition: String::new(),
-            stream: Bytes::copy_from_slice(&stream.id),
+            stream: carry::pack_origin(stream.id),
             generation: stream.generation,
             jid: jid.as_str().to_owned(),
         };
@@ -64,7 +63,7 @@ impl Resident {
 
     /// XEP-0198 §3: from here on both sides count.
     pub(crate) fn enabled(&mut self, cx: &mut Cx<'_>, enable: &wire::Enable) {
-        let Ok(id) = carry::origin(&enable.stream) else { return };
+        let Ok(id) = carry::origin(enable.stream) else { return };
         let limit = cx.owner.config.resume_max_s;
         let Some(stream) = self.stream_mut(id) else { return };
         if enable.generation != stream.generation {
@@ -76,15 +75,7 @@ impl Resident {
         stream.in_base = enable.in_base;
         stream.out_base = stream.outbound.n;
         stream.outbound.acked = stream.outbound.n;
-        let frame = wire::Enabled {
-            stream: enable.stream.clone(),
-            generation: stream.generation,
-            resume: stream.resume,
-            max_s: stream.max_s,
-            out_base: stream.out_base,
-            id: crate::owner::resumption_id(&id),
-        };
-        stream.outbound.enabled = Some(frame.into());
+        stream.outbound.enabling = true;
         self.send_mailbox(cx, id);
     }
 
@@ -157,12 +148,14 @@ impl Resident {
         }
         stream.link = Some(resume.link.clone());
         stream.deadline_ms = 0;
+        // The rest follows, and only then is it decided.
+        stream.outbound.sent = acked;
         let frame = wire::Resumed {
             exchange: resume.exchange,
             condition: String::new(),
             h: stream.h() as u32,
             has_h: true,
-            stream: Bytes::copy_from_slice(&id),
+            stream: carry::pack_origin(id),
             generation: stream.generation,
             jid: jid.as_str().to_owned(),
             in_n: stream.inbound.h,
@@ -170,7 +163,7 @@ impl Resident {
             out_base: stream.out_base,
             acked,
             state,
-            position: stream.position,
+            position: stream.position_told(),
             previd: resume.previd.clone(),
             max_s: stream.max_s,
         };
@@ -194,7 +187,7 @@ impl Resident {
         }
         stream.outbound.sent = n;
         // An edge that did not hear of it asks again.
-        stream.outbound.enabled = None;
+        stream.outbound.enabling = false;
         self.send_mailbox(cx, id);
         true
     }
@@ -213,7 +206,7 @@ impl Resident {
             self.end_session(cx, id);
         }
         if let Some(link) = link {
-            let frame = wire::Hibernated { stream: Bytes::copy_from_slice(&id), generation };
+            let frame = wire::Hibernated { stream: carry::pack_origin(id), generation };
             cx.frame(&link, Frame::Hibernated(frame));
         }
     }
@@ -316,7 +309,6 @@ impl Stream {
     pub(crate) fn new(id: Origin, link: Link) -> Self {
         Self {
             id,
-            name: Bytes::copy_from_slice(&id),
             link: Some(link),
             generation: 1,
             deadline_ms: 0,

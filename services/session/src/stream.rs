@@ -9,7 +9,6 @@ use std::mem::take;
 use bytes::Bytes;
 use features::account::Origin;
 use node::carry;
-use proto::session as wire;
 use xmpp::jid::Jid;
 use xmpp::stanza::{Payload, Stanza};
 
@@ -23,8 +22,6 @@ const GAP_MAX: u64 = 65_536;
 #[derive(Debug)]
 pub(crate) struct Stream {
     pub(crate) id: Origin,
-    /// The same, as frames carry it.
-    pub(crate) name: bytes::Bytes,
     /// The edge that has it; none: it hibernates.
     pub(crate) link: Option<Link>,
     pub(crate) generation: u64,
@@ -75,8 +72,8 @@ pub(crate) struct Outbound {
     pub(crate) n: u64,
     /// The last that left for the edge: what is above waits in the mailbox until the edge takes more.
     pub(crate) sent: u64,
-    /// Counting begins, for the edge to hear when all that was given before has left.
-    pub(crate) enabled: Option<Box<wire::Enabled>>,
+    /// The edge has to hear that counting begins, when all that was given before has left.
+    pub(crate) enabling: bool,
     /// The edge has it.
     pub(crate) kept: u64,
     /// The client has it.
@@ -118,6 +115,12 @@ pub(crate) enum Arrived {
 }
 
 impl Stream {
+    /// The position as its edge may hear it: what has not left for it is not decided, should this owner die.
+    pub(crate) fn position_told(&self) -> u64 {
+        let first = self.outbound.unsent().find(|mail| mail.archive_id != 0);
+        first.map_or(self.position, |mail| self.position.min(mail.archive_id - 1))
+    }
+
     /// Gives back the room of what has become empty: an idle stream holds none.
     pub(crate) fn release(&mut self) {
         release(&mut self.inbound.open);
@@ -252,12 +255,6 @@ impl Outbound {
         self.mailbox.iter().all(|mail| mail.n <= n || !mail.stanza.is_empty())
     }
 
-    /// That counting begins, if all that was given before has left.
-    pub(crate) fn take_enabled(&mut self) -> Option<Box<wire::Enabled>> {
-        let sent = self.sent;
-        self.enabled.take_if(|enabled| enabled.out_base <= sent)
-    }
-
     /// The archive has what was given last: the mailbox need not.
     pub(crate) fn forget_last(&mut self) {
         if let Some(mail) = self.mailbox.back_mut() {
@@ -268,7 +265,11 @@ impl Outbound {
 
     /// What has to leave next.
     pub(crate) fn next(&self) -> Option<&Mail> {
-        self.mailbox.get(self.mailbox.partition_point(|mail| mail.n <= self.sent))
+        self.unsent().next()
+    }
+
+    fn unsent(&self) -> impl Iterator<Item = &Mail> {
+        self.mailbox.range(self.mailbox.partition_point(|mail| mail.n <= self.sent)..)
     }
 
     pub(crate) fn put(&mut self, mail: Mail) {

@@ -84,6 +84,9 @@ impl Resident {
         let mut late = Vec::new();
         let mut expired = Vec::new();
         let mut unanswered = Vec::new();
+        if self.lane.is_none() && self.pending.is_none() {
+            self.product = None;
+        }
         for stream in &mut self.streams {
             stream.release();
             late.extend(stream.inbound.older_than(oldest_ms).into_iter().map(|n| (stream.id, n)));

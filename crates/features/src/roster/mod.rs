@@ -30,8 +30,8 @@ pub struct Roster {
     requests: Vec<Request>,
 }
 
-/// One contact. Accounts are many and most of their contacts idle: this is 40 bytes and the text of the JID, and what
-/// few contacts have is behind one pointer.
+/// One contact. Accounts are many and most of their contacts idle: this is 40 bytes and the text of the JID, which lies
+/// with those of the other contacts; what few contacts have is behind one pointer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contact {
     /// Who, bare as a rule.
@@ -115,6 +115,7 @@ impl From<store::Roster> for Roster {
         // Collected in place of the larger items, which would leave half of the memory unused.
         let mut contacts: Vec<_> = stored.items.into_iter().map(Contact::from).collect();
         contacts.shrink_to_fit();
+        Jid::share(contacts.iter_mut().map(|contact| &mut contact.jid));
         Self { version: stored.version, contacts, requests: stored.requests }
     }
 }

@@ -7,6 +7,7 @@ mod view;
 
 use bytes::{BufMut, Bytes};
 use prost::{encode_length_delimiter, length_delimiter_len};
+use proto::delivery as wire;
 use xmpp::jid::Jid;
 use xmpp::stanza::{Child, Payload, Stanza};
 
@@ -100,9 +101,16 @@ pub fn address(text: &str) -> Result<Option<Jid>, Unreadable> {
 /// The 16 bytes that name a stream or another origin of uids.
 ///
 /// # Errors
-/// They are not 16.
-pub fn origin(bytes: &Bytes) -> Result<[u8; 16], Unreadable> {
-    bytes.as_ref().try_into().map_err(|_| Unreadable)
+/// There is none.
+pub fn origin(origin: Option<wire::Origin>) -> Result<[u8; 16], Unreadable> {
+    let wire::Origin { high, low } = origin.ok_or(Unreadable)?;
+    Ok((u128::from(high) << 64 | u128::from(low)).to_be_bytes())
+}
+
+/// The same for a wire.
+pub fn pack_origin(origin: [u8; 16]) -> Option<wire::Origin> {
+    let number = u128::from_be_bytes(origin);
+    Some(wire::Origin { high: (number >> 64) as u64, low: number as u64 })
 }
 
 fn number(out: &mut Vec<u8>, key: u8, number: u32) {
@@ -159,7 +167,6 @@ fn varint(out: &mut Vec<u8>, number: u32) {
 #[cfg(test)]
 mod tests {
     use prost::Message;
-    use proto::delivery as wire;
     use xmpp::stanza::Type;
     use xmpp::xml::Element;
 

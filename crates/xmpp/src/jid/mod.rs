@@ -1,7 +1,8 @@
 //! Addresses: `node@domain/resource` (RFC 6122, RFC 7622), and XEP-0106 escaping in [`escape`].
 //!
 //! A [`Jid`] is always prepared: parsing enforces the rules of a [`Profile`], so two addresses are the
-//! same exactly if their texts are. It is one allocation; a clone and a bare form share it.
+//! same exactly if their texts are. It is one allocation; a clone and a bare form share it, and [`Jid::share`] makes one
+//! of many.
 
 use std::borrow::Borrow;
 use std::cmp::Ordering;
@@ -27,8 +28,10 @@ pub const PART_BYTES_MAX: usize = 1023;
 /// An address, prepared. Equality, order and hash are those of its text.
 #[derive(Clone)]
 pub struct Jid {
-    /// The text; a bare form may share the text of the full address it was made from.
+    /// The text, or one in which it lies: that of the full address a bare one was made from, or of many addresses.
     text: Arc<str>,
+    /// Where this address begins.
+    start: u16,
     /// Where the `@` is; 0 without a node, as a node is never empty.
     at: u16,
     /// Where the domain ends.
@@ -68,23 +71,22 @@ impl Jid {
 
     /// The part before the `@`.
     pub fn node(&self) -> Option<&str> {
-        (self.at > 0).then(|| &self.text[..usize::from(self.at)])
+        (self.at > 0).then(|| self.cut(self.start, self.at))
     }
 
     /// The domain, or an address literal as `127.0.0.1` or `[::1]`.
     pub fn domain(&self) -> &str {
-        let start = if self.at > 0 { usize::from(self.at) + 1 } else { 0 };
-        &self.text[start..usize::from(self.slash)]
+        self.cut(if self.at > 0 { self.at + 1 } else { self.start }, self.slash)
     }
 
     /// The part after the first `/`.
     pub fn resource(&self) -> Option<&str> {
-        self.is_full().then(|| &self.text[usize::from(self.slash) + 1..usize::from(self.end)])
+        self.is_full().then(|| self.cut(self.slash + 1, self.end))
     }
 
     /// The whole address.
     pub fn as_str(&self) -> &str {
-        &self.text[..usize::from(self.end)]
+        self.cut(self.start, self.end)
     }
 
     /// The address without its resource; allocates nothing.
@@ -95,7 +97,7 @@ impl Jid {
 
     /// The text of the address without its resource.
     pub fn bare_str(&self) -> &str {
-        &self.text[..usize::from(self.slash)]
+        self.cut(self.start, self.slash)
     }
 
     /// The address of the domain alone.
@@ -125,6 +127,36 @@ impl Jid {
         self.bare_str() == other.bare_str()
     }
 
+    /// Puts the texts of addresses that stay together into one allocation, where each had its own.
+    pub fn share<'a>(jids: impl IntoIterator<Item = &'a mut Jid>) {
+        let mut jids: Vec<_> = jids.into_iter().collect();
+        let mut rest = &mut jids[..];
+        while !rest.is_empty() {
+            let (mut text, mut count) = (String::new(), 0);
+            // Offsets are 16 bits wide; an address alone is far from that.
+            while let Some(jid) = rest.get(count)
+                && u16::try_from(text.len() + jid.as_str().len()).is_ok()
+            {
+                text.push_str(jid.as_str());
+                count += 1;
+            }
+            let (shared, after) = rest.split_at_mut(count);
+            let text: Arc<str> = text.into();
+            let mut start = 0;
+            for jid in shared {
+                let by = |offset: u16| offset - jid.start + start;
+                let (at, slash, end) = (if jid.at > 0 { by(jid.at) } else { 0 }, by(jid.slash), by(jid.end));
+                **jid = Jid { text: Arc::clone(&text), start, at, slash, end };
+                start = end;
+            }
+            rest = after;
+        }
+    }
+
+    fn cut(&self, from: u16, to: u16) -> &str {
+        &self.text[usize::from(from)..usize::from(to)]
+    }
+
     fn domain_only(domain: &str) -> Jid {
         Jid::of(domain.into(), Parts { node: None, domain, resource: None })
     }
@@ -136,7 +168,7 @@ impl Jid {
         if let Some(copy) = found.upper.then(|| Arc::get_mut(&mut copy)).flatten() {
             copy[..found.slash].make_ascii_lowercase();
         }
-        Jid { text: copy, at: found.at as u16, slash: found.slash as u16, end: text.len() as u16 }
+        Jid { text: copy, start: 0, at: found.at as u16, slash: found.slash as u16, end: text.len() as u16 }
     }
 
     /// Notes where `parts` lie in `text`; their lengths have been checked, so that offsets fit.
@@ -144,7 +176,7 @@ impl Jid {
         let at = parts.node.map_or(0, str::len);
         let slash = at + usize::from(at > 0) + parts.domain.len();
         let end = text.len();
-        Jid { text, at: at as u16, slash: slash as u16, end: end as u16 }
+        Jid { text, start: 0, at: at as u16, slash: slash as u16, end: end as u16 }
     }
 }
 

@@ -77,8 +77,8 @@ struct State {
     dirty: bool,
     /// The owner that the exchange, then the stream, is with.
     link: Option<Arc<Link>>,
-    /// Pings since when.
-    controls: (u32, Instant),
+    /// Pings within which minute since 1970.
+    controls: (u32, u32),
     place: Option<Place>,
 }
 
@@ -131,7 +131,7 @@ impl Client {
             held: false,
             dirty: false,
             link: None,
-            controls: (0, now),
+            controls: (0, 0),
             place: Some(place),
         };
         Arc::new(Self { hub, state: Mutex::new(state) })
@@ -244,7 +244,7 @@ impl Client {
                 self.read(state, &mut input, scratch, now);
                 Poll::Ready(true)
             }
-            Poll::Ready(Ok(Read::Control)) => Poll::Ready(self.control(state, now)),
+            Poll::Ready(Ok(Read::Control)) => Poll::Ready(self.control(state)),
             Poll::Ready(Ok(Read::End) | Err(_)) => Poll::Ready(false),
             Poll::Pending => Poll::Pending,
         };
@@ -273,10 +273,11 @@ impl Client {
     }
 
     /// Pings come for free only in moderation.
-    fn control(&self, state: &mut State, now: Instant) -> bool {
-        let (count, since) = &mut state.controls;
-        if now.duration_since(*since) >= Duration::from_mins(1) {
-            (*count, *since) = (0, now);
+    fn control(&self, state: &mut State) -> bool {
+        let (count, within) = &mut state.controls;
+        let minute = (unix_ms() / 60_000) as u32;
+        if minute != *within {
+            (*count, *within) = (0, minute);
         }
         *count += 1;
         *count <= self.hub.config.limits.control_frames
@@ -312,16 +313,16 @@ impl Client {
             }
             Event::Acked(out_n) => {
                 record.acked(out_n);
-                scratch.frames.push(frame(Kind::Acked(Acked { stream: record.id.clone(), out_n })));
+                scratch.frames.push(frame(Kind::Acked(Acked { stream: Some(record.id), out_n })));
             }
             Event::Enable { resume, max_s } => {
-                let (stream, generation) = (record.id.clone(), record.generation);
+                let (stream, generation) = (Some(record.id), record.generation);
                 let in_base = state.machine.counts().in_base;
                 let enable = Enable { stream, generation, resume, max_s: max_s.unwrap_or(0), in_base };
                 scratch.frames.push(record.says(Kind::Enable(enable)));
             }
             Event::Active(active) => {
-                let (stream, generation) = (record.id.clone(), record.generation);
+                let (stream, generation) = (Some(record.id), record.generation);
                 scratch.frames.push(record.says(Kind::Csi(Csi { stream, generation, active })));
             }
             Event::Over(ending) => {
@@ -345,7 +346,7 @@ impl Client {
     fn end(state: &mut State, why: Why, now: Instant, frames: &mut Vec<EdgeFrame>) {
         state.until = Some(now + LINGER);
         if let Some(record) = &mut state.record {
-            let (stream, generation) = (record.id.clone(), record.generation);
+            let (stream, generation) = (Some(record.id), record.generation);
             frames.push(record.says(Kind::Ended(Ended { stream, generation, why: why.into() })));
             record.send(frames);
         }

@@ -226,13 +226,11 @@ impl Client {
         }
     }
 
-    /// The exchange ended in a stream. Returns the client's address.
-    pub(super) fn enter(state: &mut State, link: &Link) -> Box<str> {
-        let Some(exchange) = state.exchange.take() else { return Box::default() };
-        if let Some(id) = exchange.id {
+    /// The exchange ended in a stream.
+    pub(super) fn enter(state: &mut State, link: &Link) {
+        if let Some(id) = state.exchange.take().and_then(|exchange| exchange.id) {
             link.finish(id);
         }
-        exchange.address
     }
 
     /// The owner's answer to a step of a login.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use node::carry::View;
+use proto::delivery::Origin;
 use proto::session::{
     Bound, Close, Deliver, EdgeFrame, Enabled, Handled, Kept, Resumed, State as Blob, edge_frame::Kind,
     ended::Why,
@@ -24,14 +25,14 @@ use crate::{exit, link::Link, metrics, transport::Transport};
 
 impl Client {
     /// The client has a resource. False: it is gone already.
-    pub(crate) fn on_bound(self: &Arc<Self>, link: &Arc<Link>, bound: &Bound) -> bool {
+    pub(crate) fn on_bound(self: &Arc<Self>, link: &Arc<Link>, id: Origin, bound: &Bound) -> bool {
         let Ok(jid) = Jid::from_prepared(&bound.jid) else { return false };
         let mut state = self.state.lock();
         if state.exchange.is_none() || state.machine.is_over() {
             return false;
         }
-        let address = Self::enter(&mut state, link);
-        state.record = Some(Box::new(Record::new(&bound.stream, bound.generation, link.outbox(), address)));
+        Self::enter(&mut state, link);
+        state.record = Some(Box::new(Record::new(id, bound.generation, link.outbox())));
         let State { machine, queue, .. } = &mut *state;
         machine.bind(jid, Instant::now(), &mut queue.out);
         metrics::BOUND.inc();
@@ -40,14 +41,14 @@ impl Client {
     }
 
     /// The client has its old stream back; what it lacks follows. False: it is gone already.
-    pub(crate) fn on_resumed(self: &Arc<Self>, link: &Arc<Link>, resumed: &Resumed) -> bool {
+    pub(crate) fn on_resumed(self: &Arc<Self>, link: &Arc<Link>, id: Origin, resumed: &Resumed) -> bool {
         let Ok(jid) = Jid::from_prepared(&resumed.jid) else { return false };
         let mut state = self.state.lock();
         if state.exchange.is_none() || state.machine.is_over() {
             return false;
         }
-        let address = Self::enter(&mut state, link);
-        let mut record = Record::new(&resumed.stream, resumed.generation, link.outbox(), address);
+        Self::enter(&mut state, link);
+        let mut record = Record::new(id, resumed.generation, link.outbox());
         record.resume(&resumed.state, resumed.position, resumed.max_s);
         state.record = Some(Box::new(record));
         let counts = Counts {
@@ -211,17 +212,18 @@ impl Client {
     pub(crate) fn attach(&self, link: &Link) {
         let mut frames = Vec::new();
         let mut state = self.state.lock();
-        let State { machine, record, transport, .. } = &mut *state;
+        let State { machine, record, transport, place, .. } = &mut *state;
         let (Some(record), Some(jid)) = (record, machine.jid()) else { return };
         let lost = transport.is_gone() || machine.is_over();
         record.outbox = link.outbox();
-        record.attach(jid.as_str(), machine.counts(), machine.is_managed(), lost, &mut frames);
+        let address = place.as_ref().map_or_else(String::new, |place| place.address().to_string());
+        record.attach(jid.as_str(), machine.counts(), machine.is_managed(), lost, address, &mut frames);
         record.send(&mut frames);
     }
 }
 
 fn keep(record: &mut Record, given: u64, frames: &mut Vec<EdgeFrame>) {
     if record.keeps(given) {
-        frames.push(frame(Kind::Kept(Kept { stream: record.id.clone(), out_n: given })));
+        frames.push(frame(Kind::Kept(Kept { stream: Some(record.id), out_n: given })));
     }
 }

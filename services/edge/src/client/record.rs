@@ -9,7 +9,7 @@ use node::{
     carry::{self, View},
 };
 use proto::{
-    delivery::{Item, Uid},
+    delivery::{Item, Origin, Uid},
     session::{Above, Attach, Deliver, EdgeFrame, OpenIq, State, edge_frame::Kind},
 };
 use xmpp::{
@@ -29,14 +29,13 @@ const OPEN_IQ_MS: u64 = 300_000;
 
 /// A bound stream, whether its client is there or not.
 pub(crate) struct Record {
-    /// 16 bytes: origin of its uids.
-    pub(crate) id: Bytes,
+    /// Origin of its uids.
+    pub(crate) id: Origin,
     pub(crate) generation: u64,
     /// Where frames for its owner go; none while the link is down.
     pub(crate) outbox: Option<Outbox<EdgeFrame>>,
     pub(crate) resume: bool,
     pub(crate) max_s: u32,
-    pub(crate) address: Box<str>,
     unfinished: VecDeque<Unfinished>,
     unfinished_bytes: usize,
     mailbox: VecDeque<Deliver>,
@@ -62,20 +61,13 @@ struct Unfinished {
 }
 
 impl Record {
-    pub(crate) fn new(
-        id: &[u8],
-        generation: u64,
-        outbox: Option<Outbox<EdgeFrame>>,
-        address: Box<str>,
-    ) -> Self {
+    pub(crate) fn new(id: Origin, generation: u64, outbox: Option<Outbox<EdgeFrame>>) -> Self {
         Self {
-            // A slice of a message would hold the whole message.
-            id: Bytes::copy_from_slice(id),
+            id,
             generation,
             outbox,
             resume: false,
             max_s: 0,
-            address,
             unfinished: VecDeque::new(),
             unfinished_bytes: 0,
             mailbox: VecDeque::new(),
@@ -120,7 +112,7 @@ impl Record {
     pub(crate) fn item(&mut self, n: u64, stanza: &Stanza, now_ms: u64) -> (EdgeFrame, usize) {
         self.track(stanza, now_ms);
         let unfinished = Unfinished { n, since_ms: now_ms, stanza: carry::pack(stanza) };
-        let item = (unfinished.frame(&self.id, self.generation), unfinished.stanza.len());
+        let item = (unfinished.frame(self.id, self.generation), unfinished.stanza.len());
         self.unfinished_bytes += unfinished.size();
         self.unfinished.push_back(unfinished);
         item
@@ -175,7 +167,6 @@ impl Record {
     pub(crate) fn keep(&mut self, mut deliver: Deliver) {
         // A slice of a message would hold the whole message.
         deliver.stanza = Bytes::copy_from_slice(&deliver.stanza);
-        deliver.stream = self.id.clone();
         self.mailbox.push_back(deliver);
     }
 
@@ -200,7 +191,7 @@ impl Record {
                 if self.recent.len() == RECENT_MAX {
                     self.recent.pop_front();
                 }
-                self.recent.push_back(Uid { origin: Bytes::copy_from_slice(&uid.origin), ..uid });
+                self.recent.push_back(uid);
             }
         }
         if self.mailbox.is_empty() {
@@ -238,10 +229,11 @@ impl Record {
         counts: &Counts,
         managed: bool,
         lost: bool,
+        address: String,
         frames: &mut Vec<EdgeFrame>,
     ) {
         frames.push(frame(Kind::Attach(Box::new(Attach {
-            stream: self.id.clone(),
+            stream: Some(self.id),
             generation: self.generation,
             jid: jid.to_owned(),
             state: self.state.clone(),
@@ -250,7 +242,7 @@ impl Record {
             above: self.above.clone(),
             open_iq: self.open_iqs.clone(),
             settled: self.settled.iter().copied().collect(),
-            recent: self.recent.iter().cloned().collect(),
+            recent: self.recent.iter().copied().collect(),
             mailbox: self.mailbox.iter().cloned().collect(),
             out_n: counts.given,
             acked: counts.acked,
@@ -260,20 +252,20 @@ impl Record {
             in_base: counts.in_base,
             out_base: counts.out_base,
             cursor: self.cursor,
-            address: self.address.to_string(),
+            address,
             lost,
             last: false,
         }))));
         let open = self.unfinished.iter().filter(|item| !self.above.iter().any(|above| above.n == item.n));
-        frames.extend(open.map(|item| item.frame(&self.id, self.generation)));
+        frames.extend(open.map(|item| item.frame(self.id, self.generation)));
         frames.extend(self.said.iter().cloned());
     }
 }
 
 impl Unfinished {
-    fn frame(&self, origin: &Bytes, generation: u64) -> EdgeFrame {
+    fn frame(&self, origin: Origin, generation: u64) -> EdgeFrame {
         frame(Kind::Item(Box::new(Item {
-            uid: Some(Uid { origin: origin.clone(), n: self.n, k: 0 }),
+            uid: Some(Uid { origin: Some(origin), n: self.n, k: 0 }),
             generation,
             sent_at: self.since_ms,
             stanza: self.stanza.clone(),

@@ -10,6 +10,7 @@ use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 use futures_util::{Stream, StreamExt};
 use node::{Outbox, shutdown::Drain, shutdown::Drainer, wire};
 use parking_lot::Mutex;
+use proto::delivery::Origin;
 use proto::session::{
     Bound, EdgeFrames, Host, LoginReply, LoginSuccess, OwnerFrame, OwnerFrames, Welcome,
     edge_frame::Kind as Out,
@@ -24,7 +25,7 @@ use tokio::{
 };
 use tonic::{Request, Response, Status, Streaming};
 
-pub(crate) const STREAM: [u8; 16] = *b"0123456789abcdef";
+pub(crate) const STREAM: Origin = Origin { high: 1, low: 2 };
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The owner's side of the link.
@@ -128,7 +129,7 @@ impl Hand {
     pub(crate) fn binds(&self, exchange: u64) {
         self.says(In::Bound(Bound {
             exchange,
-            stream: STREAM.to_vec().into(),
+            stream: Some(STREAM),
             generation: 1,
             jid: "juliet@capulet.example/b".into(),
             ..Bound::default()

@@ -3,13 +3,12 @@
 mod client;
 mod desk;
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use node::{Outbox, Wire, carry};
 use parking_lot::Mutex;
-use proto::delivery::{Credit, Hello, Item};
+use proto::delivery::{Credit, Hello, Item, Origin};
 use proto::session::edge_frame::Kind as Say;
 use proto::session::owner_frame::Kind as Hear;
 use proto::session::session_client::SessionClient;
@@ -45,7 +44,7 @@ struct Office {
     exchanges: u64,
     bound: Option<Bound>,
     resumed: Option<Resumed>,
-    desks: BTreeMap<Bytes, Desk>,
+    desks: HashMap<Origin, Desk>,
     /// Does not say what it keeps.
     mute: bool,
 }
@@ -139,7 +138,7 @@ impl Edge {
         if !bound.condition.is_empty() {
             return Err(bound.condition);
         }
-        Ok(Client { edge: self.clone(), id: bound.stream })
+        Ok(Client { edge: self.clone(), id: bound.stream.unwrap_or_default() })
     }
 
     /// A client binds a resource and enables stream management.
@@ -179,7 +178,7 @@ impl Edge {
             .until("resumed", |office| office.resumed.take().filter(|resumed| resumed.exchange == exchange))
             .await;
         if resumed.condition.is_empty() {
-            Ok(Client { edge: self.clone(), id: resumed.stream })
+            Ok(Client { edge: self.clone(), id: resumed.stream.unwrap_or_default() })
         } else {
             Err((resumed.condition, resumed.has_h.then_some(resumed.h)))
         }
@@ -226,26 +225,22 @@ impl Office {
             Hear::Welcome(_) => self.welcome = true,
             Hear::Bound(bound) => {
                 if bound.condition.is_empty() {
-                    let id = bound.stream.clone();
-                    let desk = Desk {
-                        id: id.clone(),
-                        generation: bound.generation,
-                        jid: bound.jid.clone(),
-                        ..Desk::default()
-                    };
+                    let id = bound.stream.unwrap_or_default();
+                    let desk =
+                        Desk { id, generation: bound.generation, jid: bound.jid.clone(), ..Desk::default() };
                     self.desks.insert(id, desk);
                 }
                 self.bound = Some(bound);
             }
             Hear::Resumed(resumed) => {
                 if resumed.condition.is_empty() {
-                    self.desks.insert(resumed.stream.clone(), Desk::resumed(&resumed));
+                    self.desks.insert(resumed.stream.unwrap_or_default(), Desk::resumed(&resumed));
                 }
                 self.resumed = Some(*resumed);
             }
             Hear::Deliver(deliver) => self.deliver(&deliver),
             Hear::Handled(handled) => {
-                if let Some(desk) = self.desk(&handled.stream, handled.generation) {
+                if let Some(desk) = self.desk(handled.stream, handled.generation) {
                     assert!(handled.h >= desk.h, "h goes back");
                     desk.h = handled.h;
                     desk.above = handled.above;
@@ -255,7 +250,7 @@ impl Office {
                 }
             }
             Hear::State(state) => {
-                if let Some(desk) = self.desk(&state.stream, state.generation) {
+                if let Some(desk) = self.desk(state.stream, state.generation) {
                     desk.state = state.blob;
                     desk.cursor = desk.cursor.max(state.cursor);
                     desk.position = desk.position.max(state.position);
@@ -264,19 +259,19 @@ impl Office {
                 }
             }
             Hear::Enabled(enabled) => {
-                if let Some(desk) = self.desk(&enabled.stream, enabled.generation) {
+                if let Some(desk) = self.desk(enabled.stream, enabled.generation) {
                     (desk.managed, desk.previd, desk.max_s) = (true, enabled.id, enabled.max_s);
                     desk.out_base = enabled.out_base;
                     desk.acked = enabled.out_base;
                 }
             }
             Hear::Close(close) => {
-                if let Some(desk) = self.desk(&close.stream, close.generation) {
+                if let Some(desk) = self.desk(close.stream, close.generation) {
                     desk.closed = Some(close.condition);
                 }
             }
             Hear::Hibernated(gone) => {
-                if let Some(desk) = self.desk(&gone.stream, gone.generation) {
+                if let Some(desk) = self.desk(gone.stream, gone.generation) {
                     desk.hibernated = true;
                 }
             }
@@ -286,7 +281,7 @@ impl Office {
 
     fn deliver(&mut self, deliver: &Deliver) {
         let mute = self.mute;
-        let Some(desk) = self.desk(&deliver.stream, deliver.generation) else { return };
+        let Some(desk) = self.desk(deliver.stream, deliver.generation) else { return };
         assert_eq!(deliver.out_n, desk.out_n + 1, "numbers follow each other");
         desk.out_n = deliver.out_n;
         if deliver.position != 0 {
@@ -300,15 +295,15 @@ impl Office {
             desk.heard.push_back((deliver.out_n, stanza));
         }
         if !mute {
-            let kept = Kept { stream: desk.id.clone(), out_n: desk.out_n };
+            let kept = Kept { stream: Some(desk.id), out_n: desk.out_n };
             if let Some(outbox) = &self.outbox {
                 outbox.send(frame(Say::Kept(kept)));
             }
         }
     }
 
-    fn desk(&mut self, id: &Bytes, generation: u64) -> Option<&mut Desk> {
-        self.desks.get_mut(id).filter(|desk| desk.generation == generation)
+    fn desk(&mut self, id: Option<Origin>, generation: u64) -> Option<&mut Desk> {
+        self.desks.get_mut(&id?).filter(|desk| desk.generation == generation)
     }
 }
 

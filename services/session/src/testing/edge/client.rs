@@ -1,8 +1,7 @@
 //! A client at an edge that is played: what it says, hears and expects.
 
-use bytes::Bytes;
 use node::carry;
-use proto::delivery::{Item, Uid};
+use proto::delivery::{Item, Origin, Uid};
 use proto::session::edge_frame::Kind as Say;
 use proto::session::ended::Why;
 use proto::session::{Acked, Csi, Enable, Ended, OpenIq};
@@ -15,7 +14,7 @@ use crate::testing::{SILENCE, line, stanza};
 #[derive(Clone)]
 pub(crate) struct Client {
     pub(crate) edge: Edge,
-    pub(crate) id: Bytes,
+    pub(crate) id: Origin,
 }
 
 impl Client {
@@ -23,7 +22,7 @@ impl Client {
     pub(crate) async fn enables(&self) {
         let desk = self.desk();
         self.edge.says(Say::Enable(Enable {
-            stream: desk.id.clone(),
+            stream: Some(desk.id),
             generation: desk.generation,
             resume: true,
             max_s: 0,
@@ -59,7 +58,7 @@ impl Client {
                 desk.open_iq.push(OpenIq { to: to.to_string(), id, deadline: u64::MAX });
             }
             let item = Item {
-                uid: Some(Uid { origin: desk.id.clone(), n: desk.in_n, k: 0 }),
+                uid: Some(Uid { origin: Some(desk.id), n: desk.in_n, k: 0 }),
                 generation: desk.generation,
                 stanza: carry::pack(&stanza),
                 ..Item::default()
@@ -106,7 +105,7 @@ impl Client {
             let given: Vec<_> = desk.mailbox.drain(..).collect();
             let settled = given.iter().filter(|mail| mail.settles && mail.archive_id >= cursor);
             desk.settled.extend(settled.map(|mail| mail.archive_id));
-            Acked { stream: desk.id.clone(), out_n: desk.acked }
+            Acked { stream: Some(desk.id), out_n: desk.acked }
         });
         self.edge.says(Say::Acked(acked));
     }
@@ -127,7 +126,7 @@ impl Client {
 
     pub(crate) fn says_active(&self, active: bool) {
         let desk = self.desk();
-        self.edge.says(Say::Csi(Csi { stream: desk.id, generation: desk.generation, active }));
+        self.edge.says(Say::Csi(Csi { stream: Some(desk.id), generation: desk.generation, active }));
     }
 
     /// The client says goodbye.
@@ -142,7 +141,7 @@ impl Client {
     }
 
     fn ends(&self, why: Why) {
-        let (stream, generation) = self.with(|desk| (desk.id.clone(), desk.generation));
+        let (stream, generation) = self.with(|desk| (Some(desk.id), desk.generation));
         self.edge.says(Say::Ended(Ended { stream, generation, why: why.into() }));
     }
 
@@ -166,7 +165,7 @@ impl Client {
     }
 
     pub(crate) async fn until<T>(&self, what: &str, mut look: impl FnMut(&mut Desk) -> Option<T>) -> T {
-        let id = self.id.clone();
+        let id = self.id;
         self.edge.until(what, move |office| office.desks.get_mut(&id).and_then(&mut look)).await
     }
 }

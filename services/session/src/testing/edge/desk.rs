@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use node::Outbox;
-use proto::delivery::Item;
+use proto::delivery::{Item, Origin};
 use proto::session::edge_frame::Kind as Say;
 use proto::session::{Above, Attach, Deliver, EdgeFrame, OpenIq, Resumed};
 use xmpp::stanza::Stanza;
@@ -14,7 +14,7 @@ use super::{frame, number};
 /// What an edge keeps of a stream, and what its client has heard.
 #[derive(Clone, Default)]
 pub(crate) struct Desk {
-    pub(crate) id: Bytes,
+    pub(crate) id: Origin,
     pub(crate) generation: u64,
     pub(crate) jid: String,
     pub(crate) managed: bool,
@@ -44,7 +44,7 @@ pub(crate) struct Desk {
 impl Desk {
     pub(super) fn resumed(resumed: &Resumed) -> Self {
         Self {
-            id: resumed.stream.clone(),
+            id: resumed.stream.unwrap_or_default(),
             generation: resumed.generation,
             jid: resumed.jid.clone(),
             managed: true,
@@ -65,7 +65,7 @@ impl Desk {
     pub(super) fn attach(&self, outbox: &Outbox<EdgeFrame>) {
         outbox.send(frame(Say::Attach(
             Attach {
-                stream: self.id.clone(),
+                stream: Some(self.id),
                 generation: self.generation,
                 jid: self.jid.clone(),
                 state: self.state.clone(),
