@@ -48,11 +48,25 @@ Examples:
 
 Beside the report is its record (p2p.json), which `throng-load report` and `compare` read.";
 
+const CONTROLLER_EXAMPLES: &str = "\
+Examples:
+  Two workers, each on a machine of its own, which load a third:
+    throng-load controller p2p --workers 2 --listen 0.0.0.0:5290 --connect xmpp.example.org:5222 ...
+    throng-load worker --controller controller.example.org:5290
+
+  The same on one machine, for more processors or ports than one process uses:
+    throng-load run p2p --workers 2 ...";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Play a scenario against a server
     #[command(after_help = RUN_EXAMPLES)]
     Run(Box<Run>),
+    /// Play a scenario with workers on any machines, which dial this process
+    #[command(after_help = CONTROLLER_EXAMPLES)]
+    Controller(Box<Controller>),
+    /// Play a part of a scenario for a controller, once
+    Worker(Worker),
     /// Check a scenario, and say with line and key what is wrong with it
     Validate(Chosen),
     /// Say in plain words what a scenario does and how much that is
@@ -119,6 +133,39 @@ pub(crate) struct Run {
     /// Says nothing while the run is on
     #[arg(long)]
     pub quiet: bool,
+    /// How many processes play together; with `run` they are started on this machine
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = workers)]
+    pub workers: usize,
+}
+
+/// What workers are told is told to the controller: scenarios, files and addresses are those of its machine. Processes that
+/// are watched, and hooks, are those of the first worker's.
+#[derive(Debug, Args)]
+pub(crate) struct Controller {
+    #[command(flatten)]
+    pub run: Run,
+    /// Where workers dial; they are not asked who they are
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:5290")]
+    pub listen: SocketAddr,
+    /// How long they may take to come, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
+    pub patience: Duration,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Worker {
+    /// Where the controller listens
+    #[arg(long, value_name = "HOST:PORT")]
+    pub controller: String,
+    /// How long it is tried to reach it, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = seconds)]
+    pub patience: Duration,
+    /// Addresses of this machine to connect from, instead of those that the controller deals out
+    #[arg(long, value_name = "ADDRESS[-ADDRESS]", value_delimiter = ',', value_parser = sources)]
+    pub source: Vec<Sources>,
+    /// Says nothing while the run is on
+    #[arg(long)]
+    pub quiet: bool,
 }
 
 /// Who is loaded, and from where.
@@ -147,6 +194,11 @@ pub(crate) struct Target {
 
 /// One or several addresses that follow each other.
 pub(crate) type Sources = std::sync::Arc<[IpAddr]>;
+
+/// All of them.
+pub(crate) fn addresses(sources: &[Sources]) -> Vec<IpAddr> {
+    sources.iter().flat_map(|sources| sources.iter().copied()).collect()
+}
 
 #[derive(Debug, Args)]
 pub(crate) struct Report {
@@ -247,6 +299,14 @@ fn named<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<(St
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "it is a number of seconds")?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+/// Processes at most.
+const WORKERS_MAX: usize = 1000;
+
+fn workers(text: &str) -> Result<usize, String> {
+    let workers = text.parse().ok().filter(|workers| (1..=WORKERS_MAX).contains(workers));
+    workers.ok_or_else(|| format!("it is a number from 1 to {WORKERS_MAX}"))
 }
 
 /// Addresses of a range at most.

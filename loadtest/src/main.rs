@@ -1,6 +1,7 @@
 //! `throng-load`: loads an XMPP server as a scenario says, and proves what became of every message.
 
 mod arguments;
+mod fleet_run;
 mod play_run;
 mod results;
 mod rigs;
@@ -55,6 +56,8 @@ fn main() -> ExitCode {
 fn perform(command: Command) -> Result<Outcome, Refusal> {
     match command {
         Command::Run(run) => block_on(play_run::run(*run))?,
+        Command::Controller(controller) => block_on(fleet_run::control(*controller))?,
+        Command::Worker(worker) => block_on(fleet_run::work(worker))?,
         Command::Validate(chosen) => validate(&chosen),
         Command::Explain(chosen) => {
             print!("{}", scenario::explain(&shipped::read(&chosen)?));

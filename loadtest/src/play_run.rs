@@ -1,9 +1,9 @@
-//! A run from this process alone.
+//! A run: by this process alone, or by workers.
 
 use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use client::Tls;
@@ -12,7 +12,8 @@ use play::{Endpoint, Options, Part};
 use report::{Live, Observer, Otlp, Plain, Plan, Prometheus};
 use scenario::Scenario;
 
-use crate::arguments::{Run, Target};
+use crate::arguments::{self, Run, Target};
+use crate::fleet_run::{self, Players};
 use crate::{Outcome, Refusal, results, shipped};
 
 /// Whom the system trusts.
@@ -23,17 +24,33 @@ const USUAL_ADDRESS: &str = "127.0.0.1:5222";
 const LOG_EVERY_S: usize = 1;
 
 pub(crate) async fn run(run: Run) -> Result<Outcome, Refusal> {
+    match run.workers {
+        1 => play(&run, None).await,
+        _ => fleet_run::spread(&run).await,
+    }
+}
+
+/// Has a scenario played, shows it, and tells how it was.
+pub(crate) async fn play(run: &Run, players: Option<Players>) -> Result<Outcome, Refusal> {
     let scenario = shipped::read(&run.chosen)?;
-    let options = options(&run, &scenario).await?;
-    let mut observers = observers(&run, &scenario, &options).await?;
-    let stop = Arc::clone(&options.stop);
-    tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
-            stop.store(true, Ordering::Release);
+    let options = options(run, &scenario).await?;
+    stop_when_interrupted(&options.stop);
+    let present = match players {
+        Some(players) => Some(players.come(&options.stop).await?),
+        None => None,
+    };
+    let mut observers = observers(run, &scenario, &options).await?;
+    let observer = |second: &Second| observers.second(second);
+    let played = match present {
+        Some(present) => {
+            let authorities = authorities(&run.target)?;
+            present.play(&scenario, &options, authorities.as_deref(), observer).await?
         }
-    });
-    let played = play::run(&scenario, options, |second: &Second| observers.second(second)).await;
-    let played = played.map_err(|error| Refusal::wrong(error.to_string()))?;
+        None => {
+            let played = play::run(&scenario, options, observer).await;
+            played.map_err(|error| Refusal::wrong(error.to_string()))?
+        }
+    };
     let aborted = played.aborted;
     let mut record = played.settle(&scenario.ledger);
     record.goals = report::judge(&record, &scenario);
@@ -41,6 +58,16 @@ pub(crate) async fn run(run: Run) -> Result<Outcome, Refusal> {
     observers.end(&record);
     drop(observers);
     conclude(&record, run.report.as_deref(), aborted)
+}
+
+/// An interrupt ends a run in order; it is all the same to whoever has ended already.
+pub(crate) fn stop_when_interrupted(stop: &Arc<AtomicBool>) {
+    let stop = Arc::clone(stop);
+    tokio::spawn(async move {
+        if tokio::signal::ctrl_c().await.is_ok() {
+            stop.store(true, Ordering::Release);
+        }
+    });
 }
 
 /// Of an archive that could not be read, nothing is proved.
@@ -51,7 +78,7 @@ fn unread_archives(record: &Record) -> Option<GoalOutcome> {
 }
 
 /// Tells how it was, and writes the report.
-pub(crate) fn conclude(record: &Record, report: Option<&Path>, aborted: bool) -> Result<Outcome, Refusal> {
+fn conclude(record: &Record, report: Option<&Path>, aborted: bool) -> Result<Outcome, Refusal> {
     print!("{}", report::markdown(record));
     if let Some(out) = report {
         let beside = results::write(record, out)?;
@@ -69,7 +96,7 @@ pub(crate) fn conclude(record: &Record, report: Option<&Path>, aborted: bool) ->
 }
 
 /// What the operator says, with what the scenario says where he does not.
-pub(crate) async fn options(run: &Run, scenario: &Scenario) -> Result<Options, Refusal> {
+async fn options(run: &Run, scenario: &Scenario) -> Result<Options, Refusal> {
     let Target { connect, domain, called, source, .. } = &run.target;
     let mut addresses = if connect.is_empty() { scenario.target.addresses.clone() } else { connect.clone() };
     if addresses.is_empty() {
@@ -85,7 +112,7 @@ pub(crate) async fn options(run: &Run, scenario: &Scenario) -> Result<Options, R
         target: called.clone().unwrap_or_else(|| addresses[0].clone()),
         domain: domain.map_or("localhost", String::as_str).to_owned(),
         tls: tls(&run.target)?,
-        sources: source.iter().flat_map(|sources| sources.iter().copied()).collect(),
+        sources: arguments::addresses(source),
         watch: run.watch.iter().cloned().collect(),
         metrics: run.metrics.clone(),
         hooks: run.hook.iter().cloned().collect(),
@@ -99,20 +126,27 @@ pub(crate) async fn options(run: &Run, scenario: &Scenario) -> Result<Options, R
 }
 
 fn tls(target: &Target) -> Result<Tls, Refusal> {
-    if target.insecure {
-        return Tls::insecure().map_err(|error| Refusal::unable(error.to_string()));
+    match authorities(target)? {
+        None => Tls::insecure().map_err(|error| Refusal::unable(error.to_string())),
+        Some(pem) => Tls::trusting(&pem).map_err(|error| {
+            Refusal::wrong(format!(
+                "{}: {error}",
+                target.ca.as_deref().unwrap_or(SYSTEM_AUTHORITIES.as_ref()).display()
+            ))
+        }),
     }
-    let (path, chosen) = match &target.ca {
-        Some(path) => (path.as_path(), true),
-        None => (Path::new(SYSTEM_AUTHORITIES), false),
-    };
-    match std::fs::read(path) {
-        Ok(pem) => {
-            Tls::trusting(&pem).map_err(|error| Refusal::wrong(format!("{}: {error}", path.display())))
+}
+
+/// Certificates, in PEM, of who is trusted; `None` if anybody is.
+fn authorities(target: &Target) -> Result<Option<Vec<u8>>, Refusal> {
+    match &target.ca {
+        _ if target.insecure => Ok(None),
+        Some(path) => {
+            let read = std::fs::read(path);
+            read.map(Some).map_err(|error| Refusal::wrong(format!("{}: {error}", path.display())))
         }
-        Err(error) if chosen => Err(Refusal::wrong(format!("{}: {error}", path.display()))),
-        // Nobody is trusted then; who does not use TLS does not mind.
-        Err(_) => Tls::trusting(b"").map_err(|error| Refusal::unable(error.to_string())),
+        // Where the system trusts nobody, neither do we; who does not use TLS does not mind.
+        None => Ok(Some(std::fs::read(SYSTEM_AUTHORITIES).unwrap_or_default())),
     }
 }
 
@@ -122,13 +156,12 @@ fn run_number() -> u32 {
     (now.as_millis() as u32) ^ std::process::id().rotate_left(16)
 }
 
-async fn observers(
-    run: &Run,
-    scenario: &Scenario,
-    options: &Options,
-) -> Result<Vec<Box<dyn Observer + Send>>, Refusal> {
+/// Who is shown the run while it is on.
+type Observers = Vec<Box<dyn Observer + Send>>;
+
+async fn observers(run: &Run, scenario: &Scenario, options: &Options) -> Result<Observers, Refusal> {
     let unable = |error: &dyn std::fmt::Display| Refusal::unable(error.to_string());
-    let mut observers: Vec<Box<dyn Observer + Send>> = Vec::new();
+    let mut observers: Observers = Vec::new();
     if !run.quiet && std::io::stdout().is_terminal() {
         let plan = Plan {
             scenario: scenario.name.clone(),
@@ -155,9 +188,9 @@ async fn observers(
 }
 
 /// Where there is no view that it would disturb, the engine may say what it does.
-fn log_to_stderr() {
+pub(crate) fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env();
-    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,play=info"));
+    let filter = filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,fleet=info,play=info"));
     // Set already: by whoever runs this as a part of something else.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }
