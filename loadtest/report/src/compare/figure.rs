@@ -10,8 +10,13 @@ use rand::rngs::SmallRng;
 use super::Better;
 use crate::stretch;
 
-/// Seconds that are drawn together.
-const BLOCK: usize = 5;
+/// Seconds that are drawn together at most; in a short phase fewer, so that there is something to draw from.
+const BLOCK_MAX: usize = 5;
+const BLOCKS_MIN: usize = 6;
+/// Fewer seconds on a side do not show how steady they were.
+const SECONDS_MIN: usize = 10;
+/// How much memory is taken differs by run, not by second.
+const MEMORY_RUNS_MIN: usize = 3;
 /// Less than this many completions on a side say nothing of a percentile.
 const COMPLETIONS_MIN: u64 = 100;
 
@@ -22,6 +27,8 @@ pub(super) struct Figure {
     pub(super) unit: Unit,
     sides: [Vec<Run>; 2],
     kind: Kind,
+    /// So many runs a side are needed to show a change.
+    runs_min: usize,
     /// All latencies that occur, in microseconds.
     values: Rc<[u64]>,
 }
@@ -65,29 +72,47 @@ pub(super) fn of_phase(a: &[Record], b: &[Record], phase: &str) -> Vec<Figure> {
             figures.extend(latencies(a, b, phase, measure));
         }
     }
-    let parts = |of: fn(&Second, &Second) -> Option<(f64, f64)>| {
-        [a, b].map(|runs| runs.iter().map(|run| quotients(run, phase, of)).collect::<Vec<Run>>())
-    };
-    let mut quotient = |what: &str, better, unit, of| {
-        figures.push(Figure {
-            what: what.to_owned(),
-            better,
-            unit,
-            sides: parts(of),
-            kind: Kind::Quotient,
-            values: Rc::default(),
-        });
-    };
-    quotient("deliveries a second", Better::Higher, Unit::PerSecond, |before, second| {
-        Some((work(second), (second.at_ms - before.at_ms) as f64 / 1000.0))
-    });
-    quotient("server CPU a delivery", Better::Lower, Unit::Micros, |before, second| {
-        Some((stretch::server_cpu_us(before, second)? as f64, work(second)))
-    });
-    quotient("server memory", Better::Lower, Unit::Bytes, |_, second| {
-        (!second.server.is_empty()).then(|| (stretch::server_memory_bytes(second) as f64, 1.0))
-    });
+    figures.extend([
+        quotient(a, b, phase, "deliveries a second", |run, before, second| {
+            Some((work(run, second), (second.at_ms - before.at_ms) as f64 / 1000.0))
+        }),
+        quotient(a, b, phase, "server CPU a delivery", |run, before, second| {
+            Some((stretch::server_cpu_us(before, second)? as f64, work(run, second)))
+        }),
+        quotient(a, b, phase, "server memory", |_, _, second| {
+            (!second.server.is_empty()).then(|| (stretch::server_memory_bytes(second) as f64, 1.0))
+        }),
+    ]);
     figures
+}
+
+fn quotient(
+    a: &[Record],
+    b: &[Record],
+    phase: &str,
+    what: &str,
+    parts: fn(&Record, &Second, &Second) -> Option<(f64, f64)>,
+) -> Figure {
+    let seconds = |run: &Record| -> Run {
+        let pairs = run.seconds.windows(2).filter(|pair| pair[1].phase == phase);
+        let parts = pairs.filter_map(|pair| parts(run, &pair[0], &pair[1]));
+        parts.map(|(of, by)| Sample::Parts(of, by)).collect()
+    };
+    let (better, unit, runs_min) = match what {
+        "deliveries a second" => (Better::Higher, Unit::PerSecond, 1),
+        "server memory" => (Better::Lower, Unit::Bytes, MEMORY_RUNS_MIN),
+        _ => (Better::Lower, Unit::Micros, 1),
+    };
+    let sides = [a, b].map(|runs| runs.iter().map(seconds).collect());
+    Figure {
+        what: what.to_owned(),
+        better,
+        unit,
+        sides,
+        kind: Kind::Quotient,
+        runs_min,
+        values: Rc::default(),
+    }
 }
 
 fn latencies(a: &[Record], b: &[Record], phase: &str, measure: &str) -> Vec<Figure> {
@@ -114,6 +139,7 @@ fn latencies(a: &[Record], b: &[Record], phase: &str, measure: &str) -> Vec<Figu
         unit: Unit::Micros,
         sides: sides.clone(),
         kind: Kind::Quantile(quantile),
+        runs_min: 1,
         values: Rc::clone(&values),
     };
     quantiles.map(figure).into()
@@ -126,14 +152,12 @@ fn counted(spread: Option<&Spread>) -> Vec<(u64, u64)> {
     recorded.map(|value| (value.value_iterated_to(), value.count_at_value())).collect()
 }
 
-fn quotients(run: &Record, phase: &str, of: fn(&Second, &Second) -> Option<(f64, f64)>) -> Run {
-    let pairs = run.seconds.windows(2).filter(|pair| pair[1].phase == phase);
-    pairs.filter_map(|pair| of(&pair[0], &pair[1])).map(|(of, by)| Sample::Parts(of, by)).collect()
-}
-
-fn work(second: &Second) -> f64 {
+/// Deliveries; in a run that delivers nothing, what was completed.
+fn work(run: &Record, second: &Second) -> f64 {
     let completed = || second.latencies.values().map(|spread| spread.count).sum();
-    second.counts.get("delivered").copied().unwrap_or_else(completed) as f64
+    let delivered = second.counts.get("delivered").copied();
+    let work = if run.counts.contains_key("delivered") { delivered.unwrap_or(0) } else { completed() };
+    work as f64
 }
 
 impl Figure {
@@ -146,6 +170,13 @@ impl Figure {
     /// Of each run.
     pub(super) fn by_run(&self) -> [Vec<f64>; 2] {
         self.sides.each_ref().map(|side| side.iter().filter_map(|run| self.value(run.iter())).collect())
+    }
+
+    /// Whether there is enough of it to tell a change from chance.
+    pub(super) fn is_enough(&self) -> bool {
+        self.sides.iter().all(|side| {
+            side.len() >= self.runs_min && side.iter().map(Vec::len).sum::<usize>() >= SECONDS_MIN
+        })
     }
 
     /// Ratios of the sides, drawn again that often.
@@ -195,7 +226,7 @@ fn drawn<'a>(side: &'a [Run], dice: &mut SmallRng) -> Vec<&'a Sample> {
         if run.is_empty() {
             continue;
         }
-        let block = BLOCK.min(run.len());
+        let block = (run.len() / BLOCKS_MIN).clamp(1, BLOCK_MAX);
         for _ in 0..run.len().div_ceil(block) {
             let start = dice.random_range(0..=run.len() - block);
             samples.extend(&run[start..start + block]);

@@ -2,7 +2,7 @@
 //!
 //! Intervals are of 95 %, by bootstrap: runs of a side are drawn again, and within each run stretches of some seconds, as
 //! seconds that follow each other are alike. One run a side shows how steady that run was, not how much runs differ: for that
-//! give several, alternating. From four runs a side on, a change must also pass the test of Mann and Whitney.
+//! give several, alternating. Memory, which differs by run, is judged from three runs a side on only. From four runs a side on, a change must also pass the test of Mann and Whitney.
 
 mod figure;
 mod statistics;
@@ -137,7 +137,8 @@ fn row(figure: &Figure, phase: &str, dice: &mut SmallRng) -> Option<Row> {
     let [runs_a, runs_b] = figure.by_run();
     let enough = runs_a.len().min(runs_b.len()) >= RANKED_RUNS_MIN;
     let chance = enough.then(|| statistics::mann_whitney(&runs_a, &runs_b));
-    let shown = (low > 1.0 || high < 1.0) && chance.is_none_or(|chance| chance < LEVEL);
+    let apart = figure.is_enough() && (low > 1.0 || high < 1.0);
+    let shown = apart && chance.is_none_or(|chance| chance < LEVEL);
     let change = match (shown, (ratio < 1.0) == (figure.better == Better::Lower)) {
         (false, _) => Change::NotShown,
         (true, true) => Change::Better,
@@ -224,6 +225,20 @@ mod tests {
         let p90 = comparison.rows.iter().find(|row| row.what == "chat p90" && row.phase == "steady").unwrap();
         assert_eq!((p90.change, comparison.runs), (Change::Worse, [4, 4]));
         assert!(p90.chance.unwrap() < 0.03, "{p90:?}");
+    }
+
+    #[test]
+    fn a_few_seconds_and_the_memory_of_one_run_show_nothing() {
+        let mut short = [sample::played(1, 1.0), sample::played(2, 2.0)];
+        for run in &mut short {
+            run.seconds.truncate(28);
+        }
+        short[1].seconds.iter_mut().flat_map(|it| it.server.values_mut()).for_each(|it| it.memory_bytes *= 2);
+        let comparison = compare(&short[..1], &short[1..]);
+        let of = |what: &str| comparison.rows.iter().filter(|row| row.what == what).collect::<Vec<_>>();
+        let steady = of("chat p50").into_iter().find(|row| row.phase == "steady").unwrap();
+        assert_eq!((steady.change, steady.ratio > 1.8), (Change::NotShown, true), "eight seconds");
+        assert!(of("server memory").iter().all(|row| row.change == Change::NotShown && row.ratio > 1.9));
     }
 
     #[test]
