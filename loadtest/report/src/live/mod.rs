@@ -9,9 +9,9 @@ use std::io::{self, Stdout, stdout};
 use figures::{PhaseSpan, Record, Second};
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
-use ratatui::crossterm::cursor::Show;
+use ratatui::crossterm::cursor::{Hide, Show};
 use ratatui::crossterm::execute;
-use ratatui::crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen};
+use ratatui::crossterm::terminal::{Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen};
 
 use crate::Observer;
 
@@ -51,11 +51,10 @@ struct State {
 impl Live {
     /// Takes the terminal that is standard output.
     pub fn start(plan: Plan) -> io::Result<Self> {
-        execute!(stdout(), EnterAlternateScreen)?;
-        let mut terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
-        terminal.hide_cursor()?;
-        terminal.clear()?;
+        let terminal = Terminal::new(CrosstermBackend::new(stdout()))?;
         let mut live = Self { terminal, state: State::new(plan) };
+        // The terminal's own way of clearing would ask where the cursor is, whose answer is typed like by a keyboard.
+        execute!(stdout(), EnterAlternateScreen, Clear(ClearType::All), Hide)?;
         live.draw();
         Ok(live)
     }
@@ -97,5 +96,26 @@ impl State {
             self.seconds.pop_front();
         }
         self.seconds.push_back(second.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::sample;
+
+    /// For people who look, on a terminal: `cargo test -p report -- --ignored --nocapture shown_on`.
+    #[test]
+    #[ignore = "takes the terminal"]
+    fn shown_on_this_terminal() {
+        let record = sample::record();
+        let plan = Plan { scenario: record.scenario, target: record.target, phases: record.phases };
+        let mut live = Live::start(plan).unwrap();
+        for second in &record.seconds {
+            live.second(second);
+            std::thread::sleep(Duration::from_millis(30));
+        }
     }
 }
