@@ -2,11 +2,11 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use figures::Second;
-use play::{Options, Played};
+use play::{Options, Part, Played};
 use scenario::Scenario;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -20,29 +20,14 @@ use crate::wire::Share;
 
 /// Events that wait for the controller, at most.
 const EVENTS_MAX: usize = 1024;
-/// How often it is told that workers are missing.
-const PROGRESS_EVERY: Duration = Duration::from_secs(5);
-/// How often clocks are compared before the start, and while the run is on.
-const TUNE_EVERY: Duration = Duration::from_millis(20);
+/// How often clocks are compared before the start, and it is looked whether the operator has stopped the run.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// How often clocks are compared while the run is on.
 const PING_EVERY: Duration = Duration::from_secs(1);
 /// Round trips to each worker before the start, at least.
 const TRIPS_LEAST: usize = 16;
 /// From the last word before the start to the start: workers count their arrivals and compile their scripts meanwhile.
 const LEAD_US: i64 = 2_000_000;
-
-/// What all workers are told.
-#[derive(Clone, Debug)]
-pub struct Plan {
-    /// How many play.
-    pub workers: usize,
-    /// How long they may take to come.
-    pub patience: Duration,
-    /// Certificates, in PEM, of who is trusted; without them anybody is.
-    pub authorities: Option<Vec<u8>>,
-    /// As for a run of one process. `worker`, `start`, `tls` and `others` are each worker's own; `sources` are dealt
-    /// out; `watch`, `metrics` and `hooks` are for the first worker, on whose machine they must make sense.
-    pub options: Options,
-}
 
 /// Why there is no record.
 #[derive(Debug, thiserror::Error)]
@@ -91,6 +76,15 @@ pub struct Controller {
     clock: Clock,
 }
 
+/// Workers that wait for their shares. Their connections end with it.
+pub struct Fleet {
+    clock: Clock,
+    events: mpsc::Receiver<Event>,
+    crew: Crew,
+    /// The door, and shares on their way.
+    tasks: JoinSet<()>,
+}
+
 impl Controller {
     /// Binds the address that workers dial.
     pub async fn listen(address: SocketAddr) -> io::Result<Self> {
@@ -102,16 +96,17 @@ impl Controller {
         self.listener.local_addr()
     }
 
-    /// Has a scenario played, and hands each second of all workers together to `observer`.
+    /// Waits until so many workers have come, and tells `progress` how many have. Setting `stop` ends it.
     ///
     /// # Errors
-    /// If the workers do not come, or one of them goes: others are told to end.
-    pub async fn play(
+    /// If fewer come within `patience`.
+    pub async fn muster(
         self,
-        scenario: &Scenario,
-        plan: Plan,
-        observer: impl FnMut(&Second),
-    ) -> Result<Played, Error> {
+        workers: usize,
+        patience: Duration,
+        stop: &AtomicBool,
+        mut progress: impl FnMut(usize),
+    ) -> Result<Fleet, Error> {
         let Self { listener, clock } = self;
         let (to, events) = mpsc::channel(EVENTS_MAX);
         let mut tasks = JoinSet::new();
@@ -120,73 +115,80 @@ impl Controller {
                 tracing::error!(%error, "no worker can come in");
             }
         });
-        let crew = Crew::new(clock, plan.workers);
-        let mut run = Run { plan, clock, events, crew, tasks, observer };
-        let played = run.play(scenario).await;
-        run.crew.dismiss(played.as_ref().err().map(ToString::to_string).unwrap_or_default().as_str());
-        played
-    }
-}
-
-struct Run<O> {
-    plan: Plan,
-    clock: Clock,
-    events: mpsc::Receiver<Event>,
-    crew: Crew,
-    /// The door, and shares on their way: they end with the run.
-    tasks: JoinSet<()>,
-    observer: O,
-}
-
-impl<O: FnMut(&Second)> Run<O> {
-    async fn play(&mut self, scenario: &Scenario) -> Result<Played, Error> {
-        self.gather().await?;
-        self.hand_out(scenario)?;
-        self.tune().await?;
-        let started_unix_ms = self.start();
-        self.follow().await?;
-        let mut played = self.crew.merge()?;
-        played.record.started_unix_ms = started_unix_ms;
-        Ok(played)
-    }
-
-    /// Waits until all workers are there.
-    async fn gather(&mut self) -> Result<(), Error> {
-        let wanted = self.plan.workers;
-        let until = Instant::now() + self.plan.patience;
-        let mut tell_at = Instant::now();
-        while self.crew.count() < wanted {
-            let now = Instant::now();
-            if now >= until {
-                return Err(Error::Missing { wanted, came: self.crew.count(), patience: self.plan.patience });
+        let mut fleet = Fleet { clock, events, crew: Crew::new(clock, workers), tasks };
+        let until = Instant::now() + patience;
+        let mut told = None;
+        loop {
+            let came = fleet.crew.count();
+            if told != Some(came) {
+                progress(came);
+                told = Some(came);
             }
-            if now >= tell_at {
-                tracing::info!(wanted, came = self.crew.count(), "waiting for workers");
-                tell_at = now + PROGRESS_EVERY;
+            if came >= workers {
+                fleet.crew.close();
+                return Ok(fleet);
             }
-            self.hear(until.min(now + TUNE_EVERY)).await?;
-            self.heed_stop()?;
+            if Instant::now() >= until {
+                return Err(Error::Missing { wanted: workers, came, patience });
+            }
+            fleet.hear(until.min(Instant::now() + LOOK_EVERY), &mut |_| {}).await?;
+            heed(stop)?;
         }
-        Ok(())
+    }
+}
+
+impl Fleet {
+    /// Has a scenario played, and hands each second of all workers together to `observer`.
+    ///
+    /// `options` are as for a run of one process. `worker`, `start`, `tls` and `others` are each worker's own; `sources` are
+    /// dealt out; `watch`, `metrics` and `hooks` are for the first worker, on whose machine they must make sense.
+    /// `authorities` are certificates, in PEM, of who is trusted; without them anybody is.
+    ///
+    /// # Errors
+    /// If one of the workers cannot play, or goes: the others are told to end.
+    pub async fn play(
+        mut self,
+        scenario: &Scenario,
+        options: &Options,
+        authorities: Option<&[u8]>,
+        mut observer: impl FnMut(&Second),
+    ) -> Result<Played, Error> {
+        let played = async {
+            self.hand_out(scenario, options, authorities)?;
+            self.tune(&options.stop).await?;
+            let started_unix_ms = self.start();
+            self.follow(&options.stop, &mut observer).await?;
+            let mut played = self.crew.merge()?;
+            played.record.started_unix_ms = started_unix_ms;
+            Ok(played)
+        };
+        let played = played.await;
+        self.crew.dismiss(&played.as_ref().err().map(Error::to_string).unwrap_or_default());
+        played
     }
 
     /// Gives each worker its share.
-    fn hand_out(&mut self, scenario: &Scenario) -> Result<(), Error> {
-        self.crew.close();
-        for index in 0..self.crew.count() {
-            let share = Share::of(&self.plan, scenario, index as u64)?;
-            self.tasks.spawn(self.crew.deliver(index, share));
+    fn hand_out(
+        &mut self,
+        scenario: &Scenario,
+        options: &Options,
+        authorities: Option<&[u8]>,
+    ) -> Result<(), Error> {
+        let of = self.crew.count() as u64;
+        for index in 0..of {
+            let share = Share::new(scenario, options, authorities, Part { index, of })?;
+            self.tasks.spawn(self.crew.deliver(index as usize, share));
         }
         Ok(())
     }
 
     /// Waits until all have read their shares, and clocks are known.
-    async fn tune(&mut self) -> Result<(), Error> {
+    async fn tune(&mut self, stop: &AtomicBool) -> Result<(), Error> {
         while !self.crew.is_ready(TRIPS_LEAST) {
             self.crew.ping();
-            self.hear(Instant::now() + TUNE_EVERY).await?;
+            self.hear(Instant::now() + LOOK_EVERY, &mut |_| {}).await?;
             self.crew.miss_nobody()?;
-            self.heed_stop()?;
+            heed(stop)?;
         }
         Ok(())
     }
@@ -200,33 +202,32 @@ impl<O: FnMut(&Second)> Run<O> {
     }
 
     /// Waits until all have played.
-    async fn follow(&mut self) -> Result<(), Error> {
+    async fn follow(&mut self, stop: &AtomicBool, observer: &mut impl FnMut(&Second)) -> Result<(), Error> {
         while !self.crew.have_all_played() {
             self.crew.ping();
-            self.hear(Instant::now() + PING_EVERY).await?;
+            self.hear(Instant::now() + PING_EVERY, observer).await?;
             self.crew.miss_nobody()?;
-            if self.plan.options.stop.load(Ordering::Acquire) || self.crew.has_one_aborted() {
+            if stop.load(Ordering::Acquire) || self.crew.has_one_aborted() {
                 self.crew.stop();
             }
         }
         Ok(())
     }
 
-    /// Hears what workers say until then, or until all have played.
-    async fn hear(&mut self, until: Instant) -> Result<(), Error> {
+    /// Hears what workers say until then, or until all have come or played.
+    async fn hear(&mut self, until: Instant, observer: &mut impl FnMut(&Second)) -> Result<(), Error> {
         while let Ok(Some(event)) = timeout_at(until, self.events.recv()).await {
-            let was_missing = !self.crew.have_all_played();
             for second in self.crew.hear(event)? {
-                (self.observer)(&second);
+                observer(&second);
             }
-            if was_missing && self.crew.have_all_played() {
+            if self.crew.is_full() || self.crew.have_all_played() {
                 break;
             }
         }
         Ok(())
     }
+}
 
-    fn heed_stop(&self) -> Result<(), Error> {
-        if self.plan.options.stop.load(Ordering::Acquire) { Err(Error::Stopped) } else { Ok(()) }
-    }
+fn heed(stop: &AtomicBool) -> Result<(), Error> {
+    if stop.load(Ordering::Acquire) { Err(Error::Stopped) } else { Ok(()) }
 }

@@ -141,6 +141,11 @@ impl Crew {
         }
     }
 
+    /// The last that was waited for has come.
+    pub(crate) fn is_full(&self) -> bool {
+        !self.is_closed && self.workers.len() >= self.wanted
+    }
+
     pub(crate) fn have_all_played(&self) -> bool {
         self.is_closed && self.workers.iter().all(|worker| worker.played.is_some())
     }

@@ -1,7 +1,7 @@
 //! One run from several processes: a controller that hands out shares of a scenario, and workers that play them.
 //!
-//! The story: workers dial the [`Controller`], which waits until enough are there, gives each its share, measures how far
-//! apart their clocks are, and names one moment at which all begin. While the run is on it shows the seconds of all as one,
+//! The story: workers dial the [`Controller`], which waits until enough are there. This [`Fleet`] gives each its share,
+//! measures how far apart their clocks are, and names one moment at which all begin. While the run is on it shows the seconds of all as one,
 //! and opens barriers at which sessions of several workers meet; at the end it merges records and books into one
 //! [`play::Played`], as if one process had played it. A worker whose connection ends, ends the run with an error that names it.
 //!
@@ -18,5 +18,5 @@ mod wire;
 mod worker;
 
 pub use clock::Clock;
-pub use controller::{Controller, Error, Plan};
+pub use controller::{Controller, Error, Fleet};
 pub use worker::{Unable, Worker};

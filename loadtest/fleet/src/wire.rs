@@ -10,8 +10,6 @@ use play::{Options, Part};
 use prost::Message;
 use scenario::Scenario;
 
-use crate::Plan;
-
 #[allow(
     missing_docs,
     unreachable_pub,
@@ -73,9 +71,12 @@ impl Parcel {
 
 impl Share {
     /// What one of several workers gets. What is done to the server, and watched of it, is the first one's alone.
-    pub(crate) fn of(plan: &Plan, scenario: &Scenario, index: u64) -> Result<Self, serde_json::Error> {
-        let options = &plan.options;
-        let of = plan.workers as u64;
+    pub(crate) fn new(
+        scenario: &Scenario,
+        options: &Options,
+        authorities: Option<&[u8]>,
+        Part { index, of }: Part,
+    ) -> Result<Self, serde_json::Error> {
         let first = index == 0;
         let endpoints = options.endpoints.iter().map(|endpoint| Endpoint {
             address: endpoint.address.to_string(),
@@ -89,7 +90,7 @@ impl Share {
             endpoints: endpoints.collect(),
             target: options.target.clone(),
             domain: options.domain.clone(),
-            authorities: plan.authorities.clone(),
+            authorities: authorities.map(<[u8]>::to_vec),
             sources: dealt(&options.sources, index, of).iter().map(ToString::to_string).collect(),
             watch: watch.filter(|_| first).collect(),
             metrics: options.metrics.clone().filter(|_| first),

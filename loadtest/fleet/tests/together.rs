@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use figures::Second;
-use fleet::{Clock, Controller, Error, Plan, Unable, Worker};
+use fleet::{Clock, Controller, Error, Unable, Worker};
 use play::{Endpoint, Options, Part};
 use rig::null;
 use scenario::Scenario;
@@ -23,24 +23,20 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Stand {
     controller: Controller,
     address: SocketAddr,
-    plan: Plan,
-    stop: Arc<AtomicBool>,
+    workers: usize,
+    patience: Duration,
+    options: Options,
 }
 
 impl Stand {
     async fn new() -> Self {
         let controller = Controller::listen((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
-        let stop = Arc::new(AtomicBool::new(false));
         Self {
             address: controller.address().unwrap(),
             controller,
-            plan: Plan {
-                workers: WORKERS,
-                patience: PATIENCE,
-                authorities: None,
-                options: options(null_server(), Arc::clone(&stop)),
-            },
-            stop,
+            workers: WORKERS,
+            patience: PATIENCE,
+            options: options(null_server()),
         }
     }
 
@@ -56,7 +52,11 @@ impl Stand {
     }
 
     async fn play(self, observer: impl FnMut(&Second)) -> Result<play::Played, Error> {
-        self.controller.play(&scenario(), self.plan, observer).await
+        let mut came = Vec::new();
+        let progress = |count| came.push(count);
+        let fleet = self.controller.muster(self.workers, self.patience, &self.options.stop, progress).await?;
+        assert!(came.is_sorted() && came.contains(&self.workers), "{came:?}");
+        fleet.play(&scenario(), &self.options, None, observer).await
     }
 }
 
@@ -72,7 +72,7 @@ fn null_server() -> SocketAddr {
     address
 }
 
-fn options(address: SocketAddr, stop: Arc<AtomicBool>) -> Options {
+fn options(address: SocketAddr) -> Options {
     Options {
         endpoints: vec![Endpoint { address, path: None }],
         target: "null".to_owned(),
@@ -87,7 +87,7 @@ fn options(address: SocketAddr, stop: Arc<AtomicBool>) -> Options {
         others: None,
         run: 7,
         start: None,
-        stop,
+        stop: Arc::default(),
     }
 }
 
@@ -160,7 +160,7 @@ async fn a_worker_that_dies_ends_the_run_and_is_named() {
 async fn what_an_operator_stops_is_handed_in_as_far_as_it_went() {
     let stand = Stand::new().await;
     let workers = [stand.worker(Clock::new()), stand.worker(Clock::new())];
-    let stop = Arc::clone(&stand.stop);
+    let stop = Arc::clone(&stand.options.stop);
     let played = stand.play(|_| stop.store(true, Ordering::Release)).await.unwrap();
     assert!(played.aborted);
     assert!(played.record.seconds.len() < 5, "{}", played.record.seconds.len());
@@ -172,7 +172,7 @@ async fn what_an_operator_stops_is_handed_in_as_far_as_it_went() {
 #[tokio::test]
 async fn workers_that_do_not_come_are_not_waited_for() {
     let mut stand = Stand::new().await;
-    stand.plan.patience = Duration::from_millis(100);
+    stand.patience = Duration::from_millis(100);
     let error = stand.play(|_| {}).await.unwrap_err();
     assert!(matches!(error, Error::Missing { wanted: WORKERS, came: 0, .. }), "{error}");
 }
@@ -180,9 +180,9 @@ async fn workers_that_do_not_come_are_not_waited_for() {
 #[tokio::test]
 async fn a_worker_too_many_is_sent_away() {
     let mut stand = Stand::new().await;
-    stand.plan.workers = 1;
+    stand.workers = 1;
     let workers = [stand.worker(Clock::new()), stand.worker(Clock::new())];
-    let stop = Arc::clone(&stand.stop);
+    let stop = Arc::clone(&stand.options.stop);
     stand.play(|_| stop.store(true, Ordering::Release)).await.unwrap();
     let mut sent_away = 0;
     for worker in workers {
@@ -198,7 +198,7 @@ async fn a_worker_too_many_is_sent_away() {
 #[tokio::test]
 async fn a_share_that_cannot_be_played_is_said_by_whom_it_has() {
     let mut stand = Stand::new().await;
-    stand.plan.options.endpoints.clear();
+    stand.options.endpoints.clear();
     let workers = [stand.worker(Clock::new()), stand.worker(Clock::new())];
     let error = stand.play(|_| {}).await.unwrap_err();
     assert!(matches!(&error, Error::Refused { why, .. } if why.contains("address")), "{error}");
