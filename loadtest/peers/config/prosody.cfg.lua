@@ -22,7 +22,7 @@ modules_enabled = {
   "private", "register", "roster", "saslauth", "smacks", "time", "tls", "vcard4", "version", "websocket", @ARCHIVE@
 }
 
-authentication = "internal_hashed"
+authentication = "internal_@PASSWORDS@"
 default_iteration_count = 4096
 c2s_require_encryption = false
 allow_unencrypted_plain_auth = true

@@ -10,6 +10,10 @@ POLL_S = 0.5
 # In so many seconds less than this share of one core: nothing happens.
 QUIET_S = 3
 QUIET_SHARE = 0.02
+# So much more CPU time is work.
+WORK_S = 0.1
+# Memory that stays within this share for so long has settled; it is not waited for longer than that.
+SETTLE_S, SETTLE_SHARE, SETTLE_MAX_S = 5, 0.005, 40
 
 
 @dataclass
@@ -26,18 +30,39 @@ def sessions(server: Server) -> int:
     return subprocess.run(query, capture_output=True, text=True, check=True).stdout.count("\n")
 
 
-def watch(server: Server, users: int, messages: int, patience_s: float, alive) -> Work:
+def settle(server: Server) -> int:
+    """Its memory once what its start has left is collected."""
+    end = time.monotonic() + SETTLE_MAX_S
+    seen = [server.memory_bytes()]
+    while time.monotonic() < end:
+        time.sleep(POLL_S)
+        seen.append(server.memory_bytes())
+        last = seen[-round(SETTLE_S / POLL_S):]
+        if len(seen) > len(last) and max(last) - min(last) < SETTLE_SHARE * min(last):
+            break
+    return seen[-1]
+
+
+def watch(server: Server, empty_bytes: int, users: int, messages: int, patience_s: float, alive) -> Work:
     """Waits for the logins, for silence, for the work, and for silence again. `alive` says whether the generator runs."""
-    empty_bytes = server.memory_bytes()
     end = time.monotonic() + patience_s
     until(lambda: sessions(server) >= users, end, alive, f"{users} sessions")
     quiet(server, end, alive)
-    before_s, full_bytes = server.cpu_s(), server.memory_bytes()
-    until(lambda: server.cpu_s() > before_s + 0.2, end, alive, "work")
+    before_s = server.cpu_s()
+    full_bytes = []
+
+    def works() -> bool:
+        if server.cpu_s() > before_s + WORK_S:
+            return True
+        full_bytes.append(server.memory_bytes())
+        return False
+
+    until(works, end, alive, "work")
     quiet(server, end, alive)
     if sessions(server) < users:
         raise RuntimeError("sessions left before the end was seen")
-    return Work((server.cpu_s() - before_s) / messages * 1e6, (full_bytes - empty_bytes) / users)
+    # The last but one: in the last, work may have begun.
+    return Work((server.cpu_s() - before_s) / messages * 1e6, (full_bytes[-2] - empty_bytes) / users)
 
 
 def until(reached, end: float, alive, what: str):

@@ -25,6 +25,7 @@ class Setup:
     accounts: int = 200
     contacts: int = 0  # of each account, its neighbours in a ring
     archive: bool = False
+    plain_passwords: bool = False  # stored as they are, for a generator that knows no SCRAM
 
 
 class Server:
@@ -95,7 +96,7 @@ class Ejabberd(Server):
 
     def prepare(self):
         archive = "mod_mam: {default: always, db_type: sql}" if self.setup.archive else "mod_time: {}"
-        text = self.fill("ejabberd.yml", ARCHIVE=archive)
+        text = self.fill("ejabberd.yml", ARCHIVE=archive, PASSWORDS="plain" if self.setup.plain_passwords else "scram")
         if self.setup.archive:
             self.services.append(Database(self.folder / "database", self.ip))
             text += f'sql_type: pgsql\nsql_server: "{self.ip}"\nsql_username: ejabberd\nsql_database: ejabberd\n'
@@ -124,7 +125,7 @@ class Prosody(Server):
 
     def prepare(self):
         archive = '"mam"' if self.setup.archive else ""
-        (self.folder / "prosody.cfg.lua").write_text(self.fill("prosody.cfg.lua", ARCHIVE=archive))
+        (self.folder / "prosody.cfg.lua").write_text(self.fill("prosody.cfg.lua", ARCHIVE=archive, PASSWORDS="plain" if self.setup.plain_passwords else "hashed"))
         self.accounts()
 
     def accounts(self):
@@ -135,6 +136,8 @@ class Prosody(Server):
         server = hmac.digest(salted, b"Server Key", "sha1").hex()
         account = f'return {{ ["salt"] = "{salt}"; ["iteration_count"] = {ROUNDS}; ' \
             f'["stored_key"] = "{stored}"; ["server_key"] = "{server}"; }};\n'
+        if self.setup.plain_passwords:
+            account = f'return {{ ["password"] = "{PASSWORD}"; }};\n'
         data = self.folder / "data" / DOMAIN
         (data / "accounts").mkdir(parents=True)
         (data / "roster").mkdir()
