@@ -158,6 +158,8 @@ impl Run {
     async fn play(&mut self, scenario: &Scenario, observer: &mut impl FnMut(&Second)) {
         let stage = Arc::clone(&self.stage);
         let options = &stage.options;
+        // Before it, the clock shows 0: sessions of the first moment would come early and seem to take no time.
+        tokio::time::sleep_until(stage.clock.at(0)).await;
         for arrival in Arrivals::new(scenario, options.seed, options.worker) {
             self.wait_until(arrival.at_us, observer).await;
             if stage.is_aborted() {
