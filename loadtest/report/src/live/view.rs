@@ -62,15 +62,22 @@ fn progress(frame: &mut Frame<'_>, area: Rect, state: &State) {
 
 fn rates(frame: &mut Frame<'_>, area: Rect, state: &State) {
     let columns: [Rect; 3] = Layout::horizontal([Constraint::Fill(1); 3]).spacing(2).areas(area);
-    let delivered = |second: &Second| second.counts.get("delivered").copied().unwrap_or(0);
-    spark(frame, columns[0], state, "delivered/s", Color::Blue, words::short, delivered);
-    spark(frame, columns[1], state, "sessions", Color::Green, words::short, |second| second.sessions);
-    let (name, slowest) = match state.seconds.back().and_then(|second| first(second)) {
-        Some(name) => (format!("{name} p99"), name.to_owned()),
-        None => ("p99".to_owned(), String::new()),
-    };
-    let p99 = |second: &Second| second.latencies.get(&slowest).map_or(0, |spread| spread.p99_us);
-    spark(frame, columns[2], state, &name, Color::Magenta, words::micros, p99);
+    let of = |value: &dyn Fn(&Second) -> u64| state.seconds.iter().map(value).collect::<Vec<u64>>();
+    let delivered = of(&|second| second.counts.get("delivered").copied().unwrap_or(0));
+    let sessions = of(&|second| second.sessions);
+    spark(frame, columns[0], ("delivered/s", Color::Blue), words::short, &delivered, &delivered);
+    spark(frame, columns[1], ("sessions", Color::Green), words::short, &sessions, &sessions);
+    let measure = state.seconds.back().and_then(first).unwrap_or_default();
+    let p99 = of(&|second| second.latencies.get(measure).map_or(0, |spread| spread.p99_us));
+    let name = format!("{measure} p99");
+    spark(frame, columns[2], (name.trim(), Color::Magenta), words::micros, &p99, &logarithmic(&p99));
+}
+
+/// One that took a thousand times as long must not make all others flat.
+fn logarithmic(values: &[u64]) -> Vec<u64> {
+    let least = values.iter().copied().filter(|&value| value > 0).min().unwrap_or(1) as f64;
+    let step = |value: f64| 1 + words::whole((value / least).ln() * 8.0) as u64;
+    values.iter().map(|&value| if value == 0 { 0 } else { step(value as f64) }).collect()
 }
 
 /// The measure that is shown first: messages, or what most is done of.
@@ -81,23 +88,20 @@ fn first(second: &Second) -> Option<&str> {
     second.latencies.iter().max_by_key(|(_, spread)| spread.count).map(|(name, _)| name.as_str())
 }
 
+/// The last value in words, and as much of the course as there is room for.
 fn spark(
     frame: &mut Frame<'_>,
     area: Rect,
-    state: &State,
-    name: &str,
-    colour: Color,
+    (name, colour): (&str, Color),
     say: fn(f64) -> String,
-    value: impl Fn(&Second) -> u64,
+    values: &[u64],
+    course: &[u64],
 ) {
-    let width = usize::from(area.width);
-    let values: Vec<u64> = state.seconds.iter().map(value).collect();
-    let values = &values[values.len().saturating_sub(width)..];
     let now = say(values.last().copied().unwrap_or(0) as f64);
     let title = Line::from(vec![Span::from(format!("{name} ")).dim(), Span::from(now).bold()]);
-    let spark =
-        Sparkline::default().block(Block::new().title(title)).data(values).style(Style::new().fg(colour));
-    frame.render_widget(spark, area);
+    let course = &course[course.len().saturating_sub(usize::from(area.width))..];
+    let block = Block::new().title(title);
+    frame.render_widget(Sparkline::default().block(block).data(course).style(Style::new().fg(colour)), area);
 }
 
 fn latencies(frame: &mut Frame<'_>, area: Rect, state: &State) {
@@ -196,6 +200,13 @@ mod tests {
         );
         let chat = screen.lines().find(|line| line.contains("chat  ")).unwrap();
         assert!(chat.contains("200") && chat.matches("ms").count() == 4, "{chat}");
+    }
+
+    #[test]
+    fn an_outlier_leaves_the_others_to_be_seen() {
+        let steps = logarithmic(&[0, 1000, 2000, 1_000_000]);
+        assert_eq!((steps[0], steps[1]), (0, 1));
+        assert!(steps[2] * 12 > steps[3], "{steps:?}");
     }
 
     #[test]
