@@ -46,6 +46,7 @@ impl Default for Clock {
 
 /// A question and its answer: two times of the one who asks around two of the one who answers.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_field_names, reason = "the unit is theirs, not the trip's")]
 pub(crate) struct Trip {
     pub sent_us: i64,
     pub received_us: i64,

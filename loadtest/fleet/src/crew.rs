@@ -1,5 +1,7 @@
 //! The workers of a run as the controller knows them: who they are, what their clocks show, what they have handed in.
 
+use std::time::Duration;
+
 use figures::Second;
 use play::Played;
 use tonic::Status;
@@ -325,9 +327,9 @@ impl Worker {
     fn doubt(&self) -> Option<String> {
         (self.error_us > ERROR_US_MAX).then(|| {
             format!(
-                "{}: its clock is known within {:.1} ms: so inexact are latencies of messages between workers",
+                "{}: its clock is known within {:.1?}: so inexact are latencies of messages between workers",
                 self.name,
-                self.error_us as f64 / 1000.0
+                Duration::from_micros(self.error_us.unsigned_abs())
             )
         })
     }

@@ -96,7 +96,7 @@ impl Ear {
                 }
                 Ok(Some(FromWorker { kind: None })) => {}
                 Ok(None) => break "it hung up".to_owned(),
-                Err(status) => break status.message().to_owned(),
+                Err(status) => break format!("its connection broke ({})", status.message()),
             }
         };
         self.tell(News::Gone(why)).await;

@@ -15,9 +15,9 @@ use tokio::task::JoinHandle;
 
 const PEOPLE: u64 = 40;
 const WORKERS: usize = 2;
-const AN_HOUR: Duration = Duration::from_secs(3600);
+const AN_HOUR: Duration = Duration::from_hours(1);
 /// Nothing that is waited for takes longer, even where tests wait for processors.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A fleet that waits for its workers.
 struct Stand {
@@ -30,9 +30,9 @@ struct Stand {
 
 impl Stand {
     async fn new() -> Self {
-        let controller = Controller::listen((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
+        let controller = Controller::listen((Ipv4Addr::LOCALHOST, 0).into()).await.expect("a port");
         Self {
-            address: controller.address().unwrap(),
+            address: controller.address().expect("an address"),
             controller,
             workers: WORKERS,
             patience: PATIENCE,
@@ -66,8 +66,8 @@ fn null_server() -> SocketAddr {
         direct: None,
         domain: "example.org".to_owned(),
     };
-    let server = null::Server::bind(&options).unwrap();
-    let address = server.addresses().unwrap().0.unwrap();
+    let server = null::Server::bind(&options).expect("a server");
+    let address = server.addresses().expect("addresses").0.expect("one for TCP");
     tokio::spawn(server.serve());
     address
 }
@@ -77,7 +77,7 @@ fn options(address: SocketAddr) -> Options {
         endpoints: vec![Endpoint { address, path: None }],
         target: "null".to_owned(),
         domain: "example.org".to_owned(),
-        tls: client::Tls::insecure().unwrap(),
+        tls: client::Tls::insecure().expect("no TLS is used"),
         sources: Vec::new(),
         watch: BTreeMap::new(),
         metrics: None,
@@ -125,6 +125,7 @@ async fn two_workers_with_clocks_of_their_own_play_one_run() {
 
     assert_eq!(record.counts["sent"], ledger.sent);
     assert_eq!(record.spread("login", None).count, PEOPLE);
+    assert!(record.spread("login", None).min_us > 100, "nobody has come before the start");
     assert_eq!(record.spread("chat", Some("steady")).count, ledger.sent);
     let by_seconds: u64 = record.seconds.iter().filter_map(|second| second.counts.get("sent")).sum();
     assert_eq!(by_seconds, ledger.sent);
