@@ -73,7 +73,8 @@ impl Players {
     pub(crate) async fn come(self, stop: &AtomicBool) -> Result<Present, Refusal> {
         let Self { controller, workers, patience, children } = self;
         let progress = |came: usize| eprintln!("{came} of {workers} workers have come");
-        let fleet = controller.muster(workers, patience, stop, progress).await.map_err(refused)?;
+        let fleet =
+            controller.muster(workers, patience, stop, progress).await.map_err(|error| refused(&error))?;
         Ok(Present { fleet, _children: children })
     }
 }
@@ -87,7 +88,7 @@ impl Present {
         authorities: Option<&[u8]>,
         observer: impl FnMut(&Second),
     ) -> Result<Played, Refusal> {
-        self.fleet.play(scenario, options, authorities, observer).await.map_err(refused)
+        self.fleet.play(scenario, options, authorities, observer).await.map_err(|error| refused(&error))
     }
 }
 
@@ -112,7 +113,7 @@ fn start(workers: usize, controller: &str) -> Result<Vec<Child>, Refusal> {
     (0..workers).map(|_| worker()).collect()
 }
 
-fn refused(error: Error) -> Refusal {
+fn refused(error: &Error) -> Refusal {
     match error {
         Error::Refused { .. } | Error::Nobody => Refusal::wrong(error.to_string()),
         _ => Refusal::unable(error.to_string()),

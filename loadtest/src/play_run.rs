@@ -41,15 +41,12 @@ pub(crate) async fn play(run: &Run, players: Option<Players>) -> Result<Outcome,
     };
     let mut observers = observers(run, &scenario, &options).await?;
     let observer = |second: &Second| observers.second(second);
-    let played = match present {
-        Some(present) => {
-            let authorities = authorities(&run.target)?;
-            present.play(&scenario, &options, authorities.as_deref(), observer).await?
-        }
-        None => {
-            let played = play::run(&scenario, options, observer).await;
-            played.map_err(|error| Refusal::wrong(error.to_string()))?
-        }
+    let played = if let Some(present) = present {
+        let authorities = authorities(&run.target)?;
+        present.play(&scenario, &options, authorities.as_deref(), observer).await?
+    } else {
+        let played = play::run(&scenario, options, observer).await;
+        played.map_err(|error| Refusal::wrong(error.to_string()))?
     };
     let aborted = played.aborted;
     let mut record = played.settle(&scenario.ledger);
