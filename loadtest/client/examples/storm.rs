@@ -1,5 +1,5 @@
 //! What the client itself costs: many sessions that write to each other at a fixed rate, open loop.
-//! `storm ADDRESS:PORT tcp|starttls|tls|ws SESSIONS MESSAGES-A-SECOND SECONDS`; prints CPU time and memory of this process.
+//! Best against `throng-load null`: `storm ADDRESS:PORT tcp|starttls|tls|ws SESSIONS MESSAGES-A-SECOND SECONDS`; prints CPU time and memory of this process.
 #![allow(clippy::cast_precision_loss, reason = "figures for people")]
 #![allow(clippy::cast_sign_loss, reason = "times are behind us")]
 
