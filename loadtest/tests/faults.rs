@@ -52,7 +52,7 @@ async fn a_stall_of_a_second_is_in_every_percentile_it_must_be_in() {
     let chat = &record.latencies["chat"]["play"];
     let at_least = [(chat.p95_us, 0.5), (chat.p99_us, 0.9), (chat.p999_us, 0.99), (chat.max_us, 0.99)];
     for (us, share_of_stall) in at_least {
-        let floor_us = (lasts.as_secs_f64() * share_of_stall * 0.8 * 1e6) as u64;
+        let floor_us = lasts.mul_f64(share_of_stall * 0.8).as_micros() as u64;
         assert!(us >= floor_us, "{us} µs, and at least {floor_us} were: {chat:?}");
     }
     assert!(record.ledger.is_clean(), "only late: {:?}", record.ledger);
