@@ -1,5 +1,6 @@
 //! The workers of a run as the controller knows them: who they are, what their clocks show, what they have handed in.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use figures::Second;
@@ -10,6 +11,7 @@ use crate::Clock;
 use crate::clock::{Ahead, Trip, Trips};
 use crate::controller::Error;
 use crate::door::{Event, Line, News};
+use crate::hosts::{self, Host};
 use crate::live::Seconds;
 use crate::meetings::Meetings;
 use crate::wire::{
@@ -42,6 +44,8 @@ pub(crate) struct Crew {
 struct Worker {
     line: u64,
     name: String,
+    /// Which machine it is on.
+    host: String,
     to: Line,
     heard_us: i64,
     is_ready: bool,
@@ -201,14 +205,15 @@ impl Crew {
     fn enlist(&mut self, line: u64, at_us: i64, hello: &Hello) {
         let Some(at) = self.strangers.iter().position(|stranger| stranger.line == line) else { return };
         let Stranger { from, to, .. } = self.strangers.swap_remove(at);
-        let name = format!("process {} on {}, {from}", hello.pid, hello.host);
+        let host = format!("{}, {from}", hello.host);
+        let name = format!("process {} on {host}", hello.pid);
         let refusal = if hello.form != FORM || hello.version != VERSION {
             format!("the controller is of version {VERSION}, this worker of {}", hello.version)
         } else if self.is_closed || self.workers.len() == self.wanted {
             format!("there are {} workers already", self.wanted)
         } else {
             tracing::info!(worker = name, came = self.workers.len() + 1, wanted = self.wanted, "worker came");
-            self.workers.push(Worker::new(line, name, to, at_us));
+            self.workers.push(Worker::new(line, name, host, to, at_us));
             return;
         };
         tracing::warn!(worker = name, why = refusal, "worker refused");
@@ -266,7 +271,8 @@ impl Crew {
 
     /// One run of all that was handed in.
     pub(crate) fn merge(&mut self) -> Result<Played, Error> {
-        let parts = self.workers.iter_mut().map(|worker| {
+        let mut hosts: BTreeMap<String, Host> = BTreeMap::new();
+        let parts = self.workers.iter_mut().enumerate().map(|(number, worker)| {
             let why = "it has handed nothing in".to_owned();
             let missing = Error::Gone { worker: worker.name.clone(), why };
             let mut played = worker.played.take().ok_or(missing)?;
@@ -274,6 +280,10 @@ impl Crew {
                 *warning = format!("{}: {warning}", worker.name);
             }
             played.record.warnings.extend(worker.doubt());
+            let host = hosts.entry(worker.host.clone()).or_default();
+            // As the engine calls the generator of the worker with this number.
+            host.workers.push(format!("w{number}"));
+            host.cpus = played.record.machine.cpus;
             Ok(played)
         });
         let parts: Vec<Played> = parts.collect::<Result<_, Error>>()?;
@@ -284,16 +294,18 @@ impl Crew {
             sum
         });
         let mut sum = sum.ok_or(Error::Nobody)?;
+        sum.record.warnings.extend(hosts::doubts(&hosts, &sum.record.seconds));
         sum.record.marks.sort_by_key(|mark| mark.at_ms);
         Ok(sum)
     }
 }
 
 impl Worker {
-    fn new(line: u64, name: String, to: Line, at_us: i64) -> Self {
+    fn new(line: u64, name: String, host: String, to: Line, at_us: i64) -> Self {
         Self {
             line,
             name,
+            host,
             to,
             heard_us: at_us,
             is_ready: false,

@@ -8,10 +8,13 @@
 //! Messages carry the time at which they were intended, by the controller's clock: each worker's own is corrected by what
 //! round trips have told of it, and how far that can be trusted is a part of the record.
 
+#![expect(clippy::cast_precision_loss, reason = "times of a run are far below 2^52")]
+
 mod clock;
 mod controller;
 mod crew;
 mod door;
+mod hosts;
 mod live;
 mod meetings;
 mod wire;
