@@ -34,7 +34,7 @@ impl Resident {
             return;
         }
         if lost {
-            self.arrive(cx, Arrival::Ended(id, generation, wire::ended::Why::Lost));
+            self.arrive(cx, Arrival::Ended(id, link.clone(), generation, wire::ended::Why::Lost));
         }
     }
 
@@ -44,6 +44,10 @@ impl Resident {
         if attach.generation < stream.generation {
             // Its client has resumed elsewhere meanwhile.
             cx.frame(link, crate::dispatch::close(&id, attach.generation, "conflict"));
+            return;
+        }
+        if stream.link.as_ref().is_some_and(|present| link.is_before(present)) {
+            // The edge has said more since, on the connection that took this one's place.
             return;
         }
         stream.link = Some(link.clone());

@@ -20,9 +20,9 @@ use crate::work::{Finish, FromEdge};
 impl Resident {
     /// An edge says something of a stream of this account.
     pub(crate) fn of_edge(&mut self, cx: &mut Cx<'_>, id: Origin, link: &Link, frame: FromEdge) {
-        let unattached = self.stream(id).is_none();
-        if self.lane.as_ref().is_some_and(|lane| lane.edges > 0 || unattached && !lane.open()) {
-            // Its account is being read: the frame stays behind the one that attaches the stream.
+        let attaches = matches!(frame, FromEdge::Attach(_)) || self.stream(id).is_none();
+        if self.lane.as_ref().is_some_and(|lane| lane.edges > 0 || attaches && !lane.open()) {
+            // Attaching has its turn in the lane: what the edge says behind it stays behind it.
             let lane = self.lane_mut();
             lane.edges += 1;
             lane.waiting.push_back(Arrival::Edge(id, link.clone(), Box::new(frame)));
@@ -33,6 +33,9 @@ impl Resident {
 
     /// Its turn has come.
     pub(crate) fn edge_frame(&mut self, cx: &mut Cx<'_>, id: Origin, link: &Link, frame: FromEdge) {
+        if let FromEdge::Attach(attach) = frame {
+            return self.start_attach(cx, id, link, *attach);
+        }
         // What another attachment says comes again on the present one, if it has to.
         let Some(stream) = self.stream_mut(id).filter(|stream| stream.link.as_ref() == Some(link)) else {
             return;
@@ -50,10 +53,10 @@ impl Resident {
             FromEdge::Csi(active) => self.arrive(cx, Arrival::Csi(id, active)),
             FromEdge::Ended { generation, why } => {
                 if generation == stream.generation {
-                    self.arrive(cx, Arrival::Ended(id, generation, why));
+                    self.arrive(cx, Arrival::Ended(id, link.clone(), generation, why));
                 }
             }
-            FromEdge::Attach(attach) => self.arrive(cx, Arrival::Attach(id, link.clone(), attach)),
+            FromEdge::Attach(_) => {}
         }
     }
 

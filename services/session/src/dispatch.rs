@@ -22,7 +22,7 @@ impl State {
     pub(crate) fn work(&mut self, owner: &Arc<Owner>, shard: usize, now_ms: u64, work: Work) {
         match work {
             Work::Stream(stream, link, FromEdge::Attach(attach)) => {
-                self.attach(owner, shard, now_ms, stream, link, attach);
+                self.attach(owner, shard, now_ms, stream, &link, attach);
             }
             Work::Stream(stream, link, frame) => {
                 let Some(at) = self.common.by_stream.get(&stream).copied() else {
@@ -105,7 +105,7 @@ impl State {
         shard: usize,
         now_ms: u64,
         stream: [u8; 16],
-        link: Link,
+        link: &Link,
         attach: Box<wire::Attach>,
     ) {
         let generation = attach.generation;
@@ -117,7 +117,7 @@ impl State {
             return;
         };
         cx.common.by_stream.insert(stream, resident.at);
-        resident.arrive(&mut cx, Arrival::Attach(stream, link, attach));
+        resident.of_edge(&mut cx, stream, link, FromEdge::Attach(attach));
     }
 
     fn cx<'a>(&'a mut self, owner: &'a Arc<Owner>, shard: usize, now_ms: u64) -> Cx<'a> {

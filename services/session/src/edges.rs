@@ -75,6 +75,11 @@ impl Link {
         self.0.outbox.is_closed()
     }
 
+    /// Whether it is an earlier connection of the same edge.
+    pub(crate) fn is_before(&self, other: &Self) -> bool {
+        self.0.member == other.0.member && self.0.id < other.0.id
+    }
+
     /// Ends the connection after what is queued.
     pub(crate) fn close(&self) {
         self.0.outbox.close();
@@ -92,5 +97,23 @@ impl Eq for Link {}
 impl std::fmt::Debug for Link {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Link({} {})", self.0.id, self.0.member)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::session::OwnerFrames;
+
+    use super::*;
+
+    fn link(member: &str) -> Link {
+        Link::new(member.to_owned(), Outbox::new(|frames| OwnerFrames { frames }).0)
+    }
+
+    #[test]
+    fn a_connection_is_before_the_next_one_of_its_edge_and_of_no_other() {
+        let (first, next, other) = (link("east"), link("east"), link("west"));
+        assert!(first.is_before(&next) && !next.is_before(&first));
+        assert!(!first.is_before(&first) && !first.is_before(&other));
     }
 }

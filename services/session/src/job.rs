@@ -52,8 +52,9 @@ impl Resident {
             Arrival::Csi(stream, active) => self.start_csi(cx, stream, active),
             Arrival::Bind(bind) => self.start_bind(cx, &bind),
             Arrival::Resume(resume) => self.start_resume(cx, resume),
-            Arrival::Attach(stream, link, attach) => self.start_attach(cx, stream, &link, *attach),
-            Arrival::Ended(stream, generation, why) => self.start_ended(cx, stream, generation, why),
+            Arrival::Ended(stream, link, generation, why) => {
+                self.start_ended(cx, stream, &link, generation, why);
+            }
             Arrival::Edge(stream, link, frame) => {
                 self.lane_mut().edges -= 1;
                 self.edge_frame(cx, stream, &link, *frame);

@@ -28,14 +28,13 @@ pub(crate) enum Arrival {
     Inbound(Box<Inbound>),
     /// A stanza that the owner made for one of its sessions, such as the error for a refused one.
     ToSession(Origin, Stanza),
-    /// A frame for a stream whose attaching has not started.
+    /// An edge attaches a stream, or says something of one whose attaching has not started.
     Edge(Origin, Link, Box<FromEdge>),
     Enable(wire::Enable),
     Csi(Origin, bool),
     Bind(Bind),
     Resume(Resume),
-    Attach(Origin, Link, Box<wire::Attach>),
-    Ended(Origin, u64, wire::ended::Why),
+    Ended(Origin, Link, u64, wire::ended::Why),
     /// End a session with a stream error.
     Close(Origin, &'static str),
     /// A hibernating session's time is over.

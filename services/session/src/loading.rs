@@ -4,15 +4,17 @@ use std::collections::VecDeque;
 use std::mem::take;
 use std::time::Duration;
 
+use features::account::Origin;
 use store::{Error, Store};
 use xmpp::jid::Jid;
 use xmpp::stanza::{Condition, StanzaError};
 
+use crate::edges::Link;
 use crate::lane::Arrival;
 use crate::marks::Marks;
 use crate::resident::{Archive, Pending, Resident};
 use crate::shard::Cx;
-use crate::work::{Finish, Loaded, Stored, Work};
+use crate::work::{Finish, FromEdge, Loaded, Stored, Work};
 
 /// Rows read for their uids when an account is loaded.
 pub(crate) const TAIL_ROWS_MAX: usize = 1_000;
@@ -76,10 +78,9 @@ impl Resident {
     /// The store is down: edges keep the sessions they have, everybody else is told to come back.
     fn refuse_until_read(&mut self, cx: &mut Cx<'_>) {
         let waiting = self.lane.take().map(|lane| lane.waiting).unwrap_or_default();
-        let (kept, refused): (VecDeque<_>, VecDeque<_>) = waiting
-            .into_iter()
-            .partition(|arrival| matches!(arrival, Arrival::Attach(..) | Arrival::Edge(..)));
-        let again = kept.iter().any(|arrival| matches!(arrival, Arrival::Attach(..)));
+        let (kept, refused): (VecDeque<_>, VecDeque<_>) =
+            waiting.into_iter().partition(|arrival| matches!(arrival, Arrival::Edge(..)));
+        let again = kept.iter().any(|arrival| attaching(arrival).is_some());
         self.lane_mut().waiting = refused;
         self.refuse_all(cx, Condition::ResourceConstraint);
         if again {
@@ -87,7 +88,7 @@ impl Resident {
             cx.owner.gathering.load_begins();
             self.begin(Pending::Load);
             let lane = self.lane_mut();
-            lane.edges = kept.iter().filter(|arrival| matches!(arrival, Arrival::Edge(..))).count();
+            lane.edges = kept.len();
             lane.waiting = kept;
             self.load(cx, RETRY_MS);
         }
@@ -98,6 +99,11 @@ impl Resident {
         self.absent = true;
         let waiting = self.lane.take().map(|lane| lane.waiting).unwrap_or_default();
         for arrival in waiting {
+            if let Some((stream, link, generation)) = attaching(&arrival) {
+                cx.common.by_stream.remove(stream);
+                cx.frame(link, crate::dispatch::close(stream, generation, "not-authorized"));
+                continue;
+            }
             match arrival {
                 Arrival::Inbound(inbound) => {
                     // RFC 6121 §8.5.1: a message or IQ is answered, presence is not.
@@ -106,11 +112,6 @@ impl Resident {
                 }
                 Arrival::Bind(bind) => cx.refuse_bind(&bind, condition),
                 Arrival::Resume(resume) => cx.refuse_resume(&resume, None),
-                Arrival::Attach(stream, link, attach) => {
-                    cx.common.by_stream.remove(&stream);
-                    let frame = crate::dispatch::close(&stream, attach.generation, "not-authorized");
-                    cx.frame(&link, frame);
-                }
                 _ => {}
             }
         }
@@ -120,6 +121,17 @@ impl Resident {
     pub(crate) fn begin(&mut self, pending: Pending) {
         self.lane_mut().working = true;
         self.pending = Some(Box::new(pending));
+    }
+}
+
+/// The stream that an edge attaches, and its generation.
+fn attaching(arrival: &Arrival) -> Option<(&Origin, &Link, u64)> {
+    match arrival {
+        Arrival::Edge(stream, link, frame) => match &**frame {
+            FromEdge::Attach(attach) => Some((stream, link, attach.generation)),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -192,9 +192,18 @@ impl Resident {
         true
     }
 
-    pub(crate) fn start_ended(&mut self, cx: &mut Cx<'_>, id: Origin, generation: u64, why: Why) {
+    pub(crate) fn start_ended(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: Origin,
+        link: &Link,
+        generation: u64,
+        why: Why,
+    ) {
         let Some(stream) = self.stream_mut(id) else { return };
-        if stream.generation != generation {
+        // Its edge may have attached it again meanwhile, and said whether its client is there.
+        let again = stream.link.as_ref().is_some_and(|present| present != link);
+        if stream.generation != generation || again {
             return;
         }
         let link = stream.link.take();
