@@ -50,6 +50,11 @@ impl State {
                     self.cx(owner, shard, now_ms).refuse_resume(&resume, None);
                 }
             }
+            Work::Resumable(at, stream, generation) => {
+                if let Some((resident, mut cx)) = self.resident(owner, shard, now_ms, at) {
+                    resident.resume(&mut cx, stream, generation);
+                }
+            }
             Work::Inbound(inbound) => self.inbound(owner, shard, now_ms, inbound),
             Work::Finished(stream, n, refused) => {
                 let Some(at) = self.common.by_stream.get(&stream).copied() else { return };

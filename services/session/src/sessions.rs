@@ -14,7 +14,7 @@ use crate::owner::Owner;
 use crate::resident::Resident;
 use crate::shard::Cx;
 use crate::stream::{Inbound, Outbound, Stream};
-use crate::work::{Bind, Finish, Resume};
+use crate::work::{Bind, Finish, Resume, Work};
 
 impl Resident {
     pub(crate) fn start_bind(&mut self, cx: &mut Cx<'_>, bind: &Bind) {
@@ -120,15 +120,34 @@ impl Resident {
 
     /// A stanza was finished: perhaps the last one that a resumption has waited for.
     pub(crate) fn resume_when_finished(&mut self, cx: &mut Cx<'_>, id: Origin) {
-        if let Some(stream) = self.stream_mut(id)
-            && stream.inbound.unfinished() == 0
-            && let Some(resume) = stream.resuming.take()
-        {
-            self.resume(cx, &resume);
+        let Some(stream) = self.stream(id).filter(|stream| stream.inbound.unfinished() == 0) else { return };
+        let Some(resume) = &stream.resuming else { return };
+        let generation = stream.generation;
+        if let Some(acked) = stream.absolute(resume.h) {
+            self.acked(cx, id, acked);
+        }
+        if self.archive.above.is_empty() {
+            return self.resume(cx, id, generation);
+        }
+        // Its edge was not there when what is settled was acknowledged, and the lowest row it is told does not say it
+        // all: the next owner finds the rest in the store.
+        let cursors = [(self.account.jid.clone(), self.archive.cursor())];
+        let (store, at) = (cx.owner.store.clone(), self.at);
+        cx.spawn(async move {
+            crate::tick::save(&store, &cursors).await;
+            Work::Resumable(at, id, generation)
+        });
+    }
+
+    /// Nothing is left that the resumption of this generation has to wait for.
+    pub(crate) fn resume(&mut self, cx: &mut Cx<'_>, id: Origin, generation: u64) {
+        let stream = self.stream_mut(id).filter(|stream| stream.generation == generation);
+        if let Some(resume) = stream.and_then(|stream| stream.resuming.take()) {
+            self.answer_resume(cx, &resume);
         }
     }
 
-    fn resume(&mut self, cx: &mut Cx<'_>, resume: &Resume) {
+    fn answer_resume(&mut self, cx: &mut Cx<'_>, resume: &Resume) {
         let id = resume.stream;
         let Some(jid) = self.account.session(id).map(|session| session.jid.clone()) else {
             return cx.refuse_resume(resume, None);
@@ -169,7 +188,6 @@ impl Resident {
         };
         cx.frame(&resume.link, Frame::Resumed(frame.into()));
         self.give_mailbox(cx, id, acked);
-        // Its edge was not there when what is settled was acknowledged: it gets the cursor instead.
         self.tell_state(cx, id);
         // XEP-0352 §5.2: a client that is back says again that its user looks elsewhere.
         self.start_csi(cx, id, true);

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use store::{Cursor, Store};
+use xmpp::jid::Jid;
 use xmpp::stanza::Condition;
 
 use crate::lane::Arrival;
@@ -45,20 +47,18 @@ impl State {
             let resident = self.residents.remove(at);
             self.common.by_jid.remove(&resident.account.jid);
         }
-        save(owner, cursors);
+        if !cursors.is_empty() {
+            let store = owner.store.clone();
+            tokio::spawn(async move { save(&store, &cursors).await });
+        }
     }
 }
 
-fn save(owner: &Arc<Owner>, cursors: Vec<(xmpp::jid::Jid, store::Cursor)>) {
-    if cursors.is_empty() {
-        return;
+/// Saves the cursors of accounts; without them some messages are given twice.
+pub(crate) async fn save(store: &Store, cursors: &[(Jid, Cursor)]) {
+    if let Err(error) = store.cursors.save(cursors).await {
+        tracing::warn!(%error, "cursors could not be saved, some messages may come again at the next login");
     }
-    let store = owner.store.clone();
-    tokio::spawn(async move {
-        if let Err(error) = store.cursors.save(&cursors).await {
-            tracing::warn!(%error, "cursors could not be saved, some messages may come again at the next login");
-        }
-    });
 }
 
 impl Resident {

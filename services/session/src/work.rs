@@ -18,6 +18,8 @@ pub(crate) enum Work {
     Bind(Bind),
     /// A login asks for the session it had.
     Resume(Resume),
+    /// What the resumption of a stream's generation has waited for is done.
+    Resumable(usize, Origin, u64),
     /// A stanza for an account of this shard.
     Inbound(Box<Inbound>),
     /// A part of a client's stanza is finished.

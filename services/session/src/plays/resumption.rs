@@ -256,3 +256,35 @@ async fn what_a_client_was_sending_itself_does_not_keep_it_from_resuming() {
     juliet.hears("note").await;
     assert_eq!(juliet.h(), 2);
 }
+
+#[tokio::test]
+async fn what_was_acknowledged_before_a_resumption_does_not_come_again_from_the_next_owner() {
+    let stage = Stage::new().await;
+    let mut house = stage.open().await;
+    let edge = Edge::open("edge", house.wire()).await;
+    let (romeo, other) = (edge.enters("romeo").await, edge.enters("juliet").await);
+    let juliet = edge.binds_managed("juliet@verona.example/garden").await;
+    juliet.says("<presence/>");
+    juliet.hears("presence available").await;
+    // What the other one does not acknowledge keeps the cursor below what this one does.
+    for (resource, text) in [("home", "1"), ("garden", "2")] {
+        let to = format!("to='juliet@verona.example/{resource}'");
+        romeo.says(&format!("<message {to} type='chat'><body>{text}</body></message>"));
+    }
+    romeo.says(&chat("juliet", "3"));
+    other.hears("3").await;
+    juliet.hears("3").await;
+    juliet.acks();
+    juliet.vanishes();
+    let (previd, h) = (juliet.previd(), juliet.desk().out_n - juliet.desk().out_base);
+    let juliet = edge.resumes("juliet@verona.example", &previd, h as u32).await.unwrap();
+    house.dies();
+    edge.breaks();
+    stage.reopen(&mut house).await;
+    edge.connects(house.wire()).await;
+
+    romeo.says(&chat("juliet", "4"));
+    for client in [juliet, other] {
+        assert_eq!(client.rest().await, ["message chat romeo: 4"]);
+    }
+}
