@@ -108,7 +108,7 @@ impl Resident {
         if eligible && !self.catching_up {
             self.catching_up = true;
             // What senders send again is here when gathering is over: some of it comes before what was stored.
-            if !cx.owner.gathering.is_on() {
+            if cx.common.gathered {
                 self.arrive_next(cx, Arrival::CatchUp);
             }
         }

@@ -88,6 +88,7 @@ impl State {
                 }
             }
             Work::Gathered => {
+                self.common.gathered = true;
                 let all: Vec<usize> = self.residents.iter().map(|(at, _)| at).collect();
                 for at in all {
                     if let Some((resident, mut cx)) = self.resident(owner, shard, now_ms, at)
@@ -175,7 +176,8 @@ impl State {
     fn inbound(&mut self, owner: &Arc<Owner>, shard: usize, now_ms: u64, inbound: Box<Inbound>) {
         let bare = inbound.to.bare();
         debug_assert_eq!(shard, crate::shard::of_slot(slots::of(bare.as_str(), "")), "posted to its shard");
-        if owner.gathering.is_on() {
+        // Not whether the owner gathers: what comes when it has just ended stays behind what has waited.
+        if !self.common.gathered {
             if self.common.gathering.len() < GATHERING_MAX {
                 self.common.gathering.push(inbound);
             } else {

@@ -38,7 +38,7 @@ impl Gathering {
         }
     }
 
-    pub(crate) fn is_on(&self) -> bool {
+    fn is_on(&self) -> bool {
         self.on.load(Ordering::Acquire)
     }
 

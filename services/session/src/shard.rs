@@ -59,6 +59,8 @@ pub(crate) struct Common {
     /// What came for accounts before all their sessions were known.
     #[allow(clippy::vec_box, reason = "they come and go in their boxes")]
     pub(crate) gathering: Vec<Box<crate::work::Inbound>>,
+    /// That is over for this shard: what has waited has started.
+    pub(crate) gathered: bool,
     posts: Vec<(usize, Work)>,
     /// The inbox that was last emptied, to be filled again.
     spare: VecDeque<Work>,

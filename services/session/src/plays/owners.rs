@@ -200,6 +200,26 @@ async fn while_sessions_are_gathered_nobody_is_told_of_absence() {
 }
 
 #[tokio::test]
+async fn what_comes_as_gathering_ends_stays_behind_what_has_waited() {
+    let stage = Stage::with(|config| config.edges = 2).await;
+    let mut house = stage.open().await;
+    let edge = Edge::open("edge", house.wire()).await;
+    let (romeo, juliet) = (edge.enters("romeo").await, edge.enters("juliet").await);
+    house.dies();
+    edge.breaks();
+    stage.reopen(&mut house).await;
+    edge.connects(house.wire()).await;
+    romeo.says(&chat("juliet", "1"));
+    assert_eq!(juliet.rest().await, [""; 0]);
+
+    // Its accounts have not heard of it.
+    house.at(|owner| owner.gathering.end()).await;
+    romeo.says(&chat("juliet", "2"));
+
+    assert_eq!(juliet.hears_all("message", 2).await, ["1", "2"]);
+}
+
+#[tokio::test]
 async fn after_gathering_absence_is_absence() {
     let stage = Stage::with(|config| config.edges = 2).await;
     let house = stage.open().await;
