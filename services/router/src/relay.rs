@@ -81,7 +81,7 @@ impl Relay {
         // What was passed on to it may be lost: nothing of those runs may arrive behind the gap.
         for ((from, slot), run) in &self.runs {
             if self.table.owner(*slot) == Some(link) {
-                self.dropped.insert((*from, *slot), *run);
+                drop_run(&mut self.dropped, (*from, *slot), *run);
             }
         }
         self.table.lost(link);
@@ -105,7 +105,7 @@ impl Relay {
         // Whoever had these slots before may be gone unnoticed, with what was passed on to it.
         for ((from, slot), run) in &self.runs {
             if table.owned.iter().any(|owned| (owned.first..=owned.last).contains(slot)) {
-                self.dropped.insert((*from, *slot), *run);
+                drop_run(&mut self.dropped, (*from, *slot), *run);
             }
         }
         self.table.owned(link, table);
@@ -125,7 +125,7 @@ impl Relay {
             }
             let full = self.passed.len() >= self.items_max;
             let Some(owner) = self.table.owner(target.slot).filter(|_| !full) else {
-                self.dropped.insert((from, target.slot), target.run);
+                drop_run(&mut self.dropped, (from, target.slot), target.run);
                 if full {
                     self.crowded.push((from, target.slot, target.run));
                 }
@@ -204,6 +204,12 @@ impl Relay {
             done.refused.extend(open.refused);
         }
     }
+}
+
+/// Drops a run from here on; a later one may have been dropped before anything of it was passed.
+fn drop_run(dropped: &mut HashMap<(LinkId, u32), u64>, way: (LinkId, u32), run: u64) {
+    let dropped = dropped.entry(way).or_default();
+    *dropped = (*dropped).max(run);
 }
 
 /// Adds a number to ranges, joined to the last where it follows it.
@@ -314,6 +320,22 @@ mod tests {
         relay.lost(verona);
         relay.item(romeo, &item(3, 2, &[3]));
         assert!(matches!(&next(&mut to_verona).await[..], [Kind::Item(item)] if item.to[0].run == 2));
+    }
+
+    #[tokio::test]
+    async fn an_owner_that_comes_back_gets_nothing_of_a_run_that_found_nobody() {
+        let mut relay = Relay::new(10);
+        let (romeo, _to_romeo) = link(&mut relay);
+        let (verona, _to_verona) = link(&mut relay);
+        owns(&mut relay, verona, 0, 9);
+        relay.item(romeo, &item(1, 1, &[3]));
+        relay.lost(verona);
+        relay.item(romeo, &item(2, 2, &[3]));
+        let (next_verona, mut to_verona) = link(&mut relay);
+        owns(&mut relay, next_verona, 0, 9);
+        relay.item(romeo, &item(3, 2, &[3]));
+        relay.item(romeo, &item(4, 3, &[3]));
+        assert!(matches!(&next(&mut to_verona).await[..], [Kind::Item(item)] if item.to[0].run == 3));
     }
 
     #[test]
