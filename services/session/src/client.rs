@@ -61,7 +61,7 @@ impl Resident {
     }
 
     fn client_stanza(&mut self, cx: &mut Cx<'_>, id: Origin, n: u64, packed: Bytes) {
-        let Ok(stanza) = carry::unpack(&packed) else { return };
+        let stanza = carry::unpack(&packed);
         let (now_ms, limit) = (cx.now_ms, cx.owner.config.unfinished_max);
         let at = self.at;
         let Some(stream) = self.stream_mut(id) else { return };
@@ -69,6 +69,11 @@ impl Resident {
             cx.common.handled.push((at, id));
             return;
         }
+        let Ok(stanza) = stanza else {
+            // Of a newer edge: it is counted, or the next one would be taken for it.
+            return self.finished(cx, id, n, Some(StanzaError::from(Condition::BadRequest)));
+        };
+        let Some(stream) = self.stream(id) else { return };
         if stream.inbound.unfinished() > limit || self.lane_is_full(cx) {
             self.finished(cx, id, n, Some(StanzaError::from(Condition::ResourceConstraint)));
             return;

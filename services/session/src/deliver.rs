@@ -98,6 +98,8 @@ impl Resident {
         let n = n.min(stream.outbound.n);
         stream.outbound.kept = before.max(n);
         if stream.managed {
+            // What was given before counting began is acknowledged by nobody.
+            let base = stream.out_base.min(n);
             let held: Vec<u32> = stream
                 .outbound
                 .mailbox
@@ -110,6 +112,9 @@ impl Resident {
                 .collect();
             for key in held {
                 Self::kept_one(cx, key);
+            }
+            if before < base {
+                self.settle_until(cx, id, base);
             }
         } else {
             self.settle_until(cx, id, n);
@@ -214,6 +219,7 @@ impl Stream {
     /// Sends what its edge takes of what has not left.
     fn send(&mut self, cx: &mut Cx<'_>) {
         let Some(link) = &self.link else { return };
+        let mut told = None;
         loop {
             if self.outbound.enabling && self.outbound.sent >= self.out_base {
                 self.outbound.enabling = false;
@@ -225,7 +231,12 @@ impl Stream {
             };
             let frame = self.frame(mail);
             self.outbound.sent = mail.n;
-            let position = self.position_told().max(frame.archive_id);
+            // Looking for what holds it back is worth it only when that may have left.
+            if frame.archive_id != 0 {
+                told = None;
+            }
+            let position = *told.get_or_insert_with(|| self.position_told());
+            let position = position.max(frame.archive_id);
             cx.frame(link, Frame::Deliver(wire::Deliver { position, ..frame }.into()));
         }
     }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use features::account::Origin;
+use foldhash::fast::RandomState;
+use hashbrown::HashSet;
 use node::{Credit, Outbox};
 use parking_lot::Mutex;
 use proto::delivery::Credit as Room;
@@ -20,7 +22,7 @@ struct Inner {
     /// What it still takes of what is given to its clients.
     credit: Credit,
     /// Streams that have more than it takes.
-    waiting: Mutex<Vec<Origin>>,
+    waiting: Mutex<HashSet<Origin, RandomState>>,
 }
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -56,7 +58,7 @@ impl Link {
             let mut waiting = self.0.waiting.lock();
             // Credit may have come before the lock was had.
             if !self.0.credit.is_open() {
-                waiting.push(stream);
+                waiting.insert(stream);
                 return false;
             }
         }
@@ -65,7 +67,7 @@ impl Link {
     }
 
     /// The edge takes more. Answers whose streams have waited for that.
-    pub(crate) fn more(&self, room: &Room) -> Vec<Origin> {
+    pub(crate) fn more(&self, room: &Room) -> HashSet<Origin, RandomState> {
         self.0.credit.add(room.items, room.bytes);
         std::mem::take(&mut *self.0.waiting.lock())
     }

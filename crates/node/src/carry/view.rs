@@ -52,14 +52,18 @@ impl<'a> View<'a> {
             match (key, field) {
                 (key::KIND, Field::Number(number)) => kind = number,
                 (key::TYPE, Field::Number(number)) => ty = number,
-                (key::FLAGS, Field::Number(number)) => view.flags = number,
+                (key::FLAGS, Field::Number(number)) => {
+                    view.flags = u32::try_from(number).map_err(|_| Unreadable)?;
+                }
                 (key::FROM, Field::Piece(piece)) => view.from = text(piece)?,
                 (key::TO, Field::Piece(piece)) => view.to = text(piece)?,
                 (key::ID, Field::Piece(piece)) => view.id = text(piece)?,
                 (key::LANG, Field::Piece(piece)) => view.lang = text(piece)?,
                 (key::ATTRIBUTE, Field::Piece(piece)) => view.attributes.push(attribute(piece)?),
                 (key::PAYLOAD, Field::Piece(piece)) => view.payload = piece,
-                (key::INDEX, Field::Piece(piece)) => view.index = piece,
+                // Ours is in one piece, as encoders make it.
+                (key::INDEX, Field::Piece(piece)) if view.index.is_empty() => view.index = piece,
+                (key::INDEX | key::INDEX_NUMBER, _) => return Err(Unreadable),
                 (key::NAMESPACE, Field::Piece(piece)) => view.namespaces.push(text(piece)?),
                 // Of a newer release.
                 _ => {}
@@ -102,7 +106,7 @@ impl<'a> View<'a> {
 struct Fields<'a>(&'a [u8]);
 
 enum Field<'a> {
-    Number(u32),
+    Number(u64),
     Piece(&'a [u8]),
     /// Of a type that we do not use.
     Other,
@@ -116,7 +120,7 @@ impl<'a> Fields<'a> {
         }
         let key = self.varint()?;
         let field = match key & 7 {
-            0 => Field::Number(self.varint()?),
+            0 => Field::Number(self.number()?),
             1 => self.take(8).map(|_| Field::Other)?,
             2 => {
                 let length = self.varint()?;
@@ -135,14 +139,17 @@ impl<'a> Fields<'a> {
     }
 
     fn varint(&mut self) -> Result<u32, Unreadable> {
+        u32::try_from(self.number()?).map_err(|_| Unreadable)
+    }
+
+    fn number(&mut self) -> Result<u64, Unreadable> {
         if let Some((&byte, rest)) = self.0.split_first()
             && byte < 0x80
         {
             self.0 = rest;
-            return Ok(u32::from(byte));
+            return Ok(u64::from(byte));
         }
-        let number = prost::decode_length_delimiter(&mut self.0).map_err(|_| Unreadable)?;
-        u32::try_from(number).map_err(|_| Unreadable)
+        prost::decode_length_delimiter(&mut self.0).map(|number| number as u64).map_err(|_| Unreadable)
     }
 }
 

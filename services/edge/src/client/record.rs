@@ -151,9 +151,7 @@ impl Record {
 
     /// The owner gives a stanza.
     pub(crate) fn give(&mut self, position: u64, stanza: Option<&View<'_>>) {
-        if position != 0 {
-            self.position = position;
-        }
+        self.position = self.position.max(position);
         if let Some(stanza) = stanza
             && !self.open_iqs.is_empty()
             && stanza.kind == stanza::Kind::Iq
