@@ -281,7 +281,8 @@ fn transport(transport: scenario::Transport) -> Transport {
         scenario::Transport::Tls => Transport::Tls,
         scenario::Transport::Websocket => Transport::WebSocket,
         scenario::Transport::WebsocketTls => Transport::WebSocketTls,
-        scenario::Transport::Bosh | scenario::Transport::BoshTls => Transport::Bosh,
+        scenario::Transport::Bosh => Transport::Bosh,
+        scenario::Transport::BoshTls => Transport::BoshTls,
     }
 }
 
