@@ -118,7 +118,10 @@ impl Client {
 
     /// Answers a challenge.
     pub fn respond(&mut self, challenge: &[u8]) -> Result<Vec<u8>, ClientError> {
-        #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is of one lifetime of salts")]
+        #[expect(
+            clippy::redundant_closure_for_method_calls,
+            reason = "the method is of one lifetime of salts"
+        )]
         self.respond_with(challenge, |salting, password| salting.apply(password))
     }
 
