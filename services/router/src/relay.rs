@@ -237,6 +237,16 @@ mod tests {
         (relay.connect(outbox), batches)
     }
 
+    /// Verona owns slots, and the first item of Romeo's first run is on its way there. What both see is kept open.
+    fn one_under_way() -> (Relay, LinkId, LinkId, [Seen; 2]) {
+        let mut relay = Relay::new(10);
+        let (romeo, to_romeo) = link(&mut relay);
+        let (verona, to_verona) = link(&mut relay);
+        owns(&mut relay, verona, 0, 9);
+        relay.item(romeo, &item(1, 1, &[3]));
+        (relay, romeo, verona, [to_romeo, to_verona])
+    }
+
     fn owns(relay: &mut Relay, link: LinkId, first: u32, last: u32) {
         let owned = vec![wire::Slots { first, last, epoch: 1, member: String::new() }];
         relay.owned(link, &wire::Table { owned, closing: Vec::new() });
@@ -294,11 +304,7 @@ mod tests {
 
     #[tokio::test]
     async fn nothing_of_a_run_arrives_behind_what_was_lost_with_its_owner() {
-        let mut relay = Relay::new(10);
-        let (romeo, _to_romeo) = link(&mut relay);
-        let (verona, _to_verona) = link(&mut relay);
-        owns(&mut relay, verona, 0, 9);
-        relay.item(romeo, &item(1, 1, &[3]));
+        let (mut relay, romeo, verona, _wires) = one_under_way();
         relay.lost(verona);
         let (next_verona, mut to_verona) = link(&mut relay);
         owns(&mut relay, next_verona, 0, 9);
@@ -309,11 +315,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_owner_that_comes_back_before_it_is_missed_gets_nothing_of_a_broken_run() {
-        let mut relay = Relay::new(10);
-        let (romeo, _to_romeo) = link(&mut relay);
-        let (verona, _to_verona) = link(&mut relay);
-        owns(&mut relay, verona, 0, 9);
-        relay.item(romeo, &item(1, 1, &[3]));
+        let (mut relay, romeo, verona, _wires) = one_under_way();
         let (next_verona, mut to_verona) = link(&mut relay);
         owns(&mut relay, next_verona, 0, 9);
         relay.item(romeo, &item(2, 1, &[3]));
@@ -324,11 +326,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_owner_that_comes_back_gets_nothing_of_a_run_that_found_nobody() {
-        let mut relay = Relay::new(10);
-        let (romeo, _to_romeo) = link(&mut relay);
-        let (verona, _to_verona) = link(&mut relay);
-        owns(&mut relay, verona, 0, 9);
-        relay.item(romeo, &item(1, 1, &[3]));
+        let (mut relay, romeo, verona, _wires) = one_under_way();
         relay.lost(verona);
         relay.item(romeo, &item(2, 2, &[3]));
         let (next_verona, mut to_verona) = link(&mut relay);
@@ -340,11 +338,7 @@ mod tests {
 
     #[test]
     fn an_owner_that_is_gone_leaves_nothing_behind() {
-        let mut relay = Relay::new(10);
-        let (romeo, _to_romeo) = link(&mut relay);
-        let (verona, _to_verona) = link(&mut relay);
-        owns(&mut relay, verona, 0, 9);
-        relay.item(romeo, &item(1, 1, &[3]));
+        let (mut relay, _, verona, _wires) = one_under_way();
         relay.lost(verona);
         assert_eq!((relay.open.len(), relay.passed.len()), (0, 0));
     }

@@ -69,12 +69,12 @@ impl Resident {
             cx.common.handled.push((at, id));
             return;
         }
+        let crowded = stream.inbound.unfinished() > limit;
         let Ok(stanza) = stanza else {
             // Of a newer edge: it is counted, or the next one would be taken for it.
             return self.finished(cx, id, n, Some(StanzaError::from(Condition::BadRequest)));
         };
-        let Some(stream) = self.stream(id) else { return };
-        if stream.inbound.unfinished() > limit || self.lane_is_full(cx) {
+        if crowded || self.lane_is_full(cx) {
             self.finished(cx, id, n, Some(StanzaError::from(Condition::ResourceConstraint)));
             return;
         }

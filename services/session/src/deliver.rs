@@ -229,15 +229,14 @@ impl Stream {
             else {
                 return;
             };
-            let frame = self.frame(mail);
+            let mut frame = self.frame(mail);
             self.outbound.sent = mail.n;
             // Looking for what holds it back is worth it only when that may have left.
             if frame.archive_id != 0 {
                 told = None;
             }
-            let position = *told.get_or_insert_with(|| self.position_told());
-            let position = position.max(frame.archive_id);
-            cx.frame(link, Frame::Deliver(wire::Deliver { position, ..frame }.into()));
+            frame.position = frame.archive_id.max(*told.get_or_insert_with(|| self.position_told()));
+            cx.frame(link, Frame::Deliver(frame.into()));
         }
     }
 
@@ -252,6 +251,7 @@ impl Stream {
         }
     }
 
+    /// All but the position, which is known once it counts as sent.
     fn frame(&self, mail: &Mail) -> wire::Deliver {
         wire::Deliver {
             stream: carry::pack_origin(self.id),

@@ -23,9 +23,7 @@ impl Resident {
                 rows.push(mail.archive_id);
                 continue;
             }
-            let Some(stanza) = carry::unpack(&mail.stanza).ok().filter(|_| !mail.stanza.is_empty()) else {
-                continue;
-            };
+            let Ok(stanza) = carry::unpack(&mail.stanza) else { continue };
             let request = stanza.kind == Kind::Iq && matches!(stanza.ty, Type::Get | Type::Set);
             if request {
                 self.bounce(cx, &stanza, Finish::Nobody, Condition::ServiceUnavailable);

@@ -187,7 +187,7 @@ impl Inbound {
     /// Without its payload.
     pub(crate) fn take_stanza(&mut self, n: u64) -> Option<Stanza> {
         let packed = take(&mut self.open_mut(n).filter(|open| open.parts > 0)?.stanza);
-        let stanza = carry::unpack(&packed).ok().filter(|_| !packed.is_empty())?;
+        let stanza = carry::unpack(&packed).ok()?;
         Some(Stanza { payload: Payload::default(), ..stanza })
     }
 

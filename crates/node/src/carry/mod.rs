@@ -211,6 +211,7 @@ mod tests {
         let refuses = |message: wire::Stanza| {
             assert_eq!(unpack(&message.encode_to_vec().into()), Err(Unreadable));
         };
+        refuses(wire::Stanza::default());
         refuses(wire::Stanza { kind: 7, ..Default::default() });
         refuses(wire::Stanza { to: "@".into(), ..Default::default() });
         let payload = Bytes::from_static(b"<a/>");

@@ -31,7 +31,7 @@ impl<'a> View<'a> {
     /// Reads a packed stanza.
     ///
     /// # Errors
-    /// The bytes are no `delivery.v1.Stanza`, or kind or type is none of ours.
+    /// There are none, they are no `delivery.v1.Stanza`, or kind or type is none of ours.
     pub fn of(packed: &'a [u8]) -> Result<Self, Unreadable> {
         let mut view = Self {
             kind: Kind::Message,
@@ -46,6 +46,10 @@ impl<'a> View<'a> {
             index: &[],
             namespaces: Vec::new(),
         };
+        // Where there may be none, there are no bytes.
+        if packed.is_empty() {
+            return Err(Unreadable);
+        }
         let (mut kind, mut ty) = (0, 0);
         let mut fields = Fields(packed);
         while let Some((key, field)) = fields.next()? {

@@ -264,10 +264,10 @@ impl Client {
         let State { machine, queue, .. } = &mut *state;
         let framed = queue.out.is_framed();
         match View::of(stanza) {
-            Ok(answer) if !stanza.is_empty() => {
+            Ok(answer) => {
                 machine.registered(&mut queue.out, |bytes| crate::exit::write(&answer, framed, bytes));
             }
-            _ => machine.fail(&Condition::InternalServerError.into(), &mut queue.out),
+            Err(_) => machine.fail(&Condition::InternalServerError.into(), &mut queue.out),
         }
         super::wake(state);
     }

@@ -84,11 +84,11 @@ impl Client {
             return false;
         };
         let gone = transport.is_gone() || machine.is_over();
-        let stanza = View::of(&deliver.stanza).inspect_err(|_| {
+        let stanza = View::of(&deliver.stanza).ok();
+        if stanza.is_none() && !deliver.stanza.is_empty() {
             // Of a newer owner: left out it would be missing from what the client counts.
             machine.fail(&Condition::InternalServerError.into(), &mut queue.out);
-        });
-        let stanza = stanza.ok().filter(|_| !deliver.stanza.is_empty());
+        }
         record.give(deliver.position, stanza.as_ref());
         if let Some(stanza) = &stanza {
             let framed = queue.out.is_framed();
