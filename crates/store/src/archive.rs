@@ -72,7 +72,8 @@ impl Row {
 /// The archives of all accounts.
 #[async_trait]
 pub trait Archive: Send + Sync {
-    /// Appends rows, of one archive or of many, all or none. They are seen by readers when they are durable, not before.
+    /// Appends rows, of one archive or of many; they are seen by readers when they are durable, not before. All or
+    /// none of one archive's rows; of several archives' some may be there after [`Error::Unknown`].
     ///
     /// A row whose (archive, id) exists replaces it, so a write of unknown outcome is repeated as it was. Calls made at
     /// the same time share one write to the disk; they are performed in the order in which they were made.
@@ -92,6 +93,16 @@ pub trait Archive: Send + Sync {
 
     /// The newest rows, ascending, at most `limit` (and [`PAGE_ROWS_MAX`]), back to the first older than `since_ms`.
     async fn tail(&self, archive: &Jid, since_ms: u64, limit: usize) -> Result<Vec<Row>>;
+
+    /// Begins to write an archive as its owner of this epoch, before anything else is done with it; answers as
+    /// [`Self::last_id`].
+    ///
+    /// Whatever owners of lower epochs have under way and readers have not seen by now will never be seen. Where only
+    /// one process can write there is nothing to be done.
+    async fn take_over(&self, archive: &Jid, epoch: u64) -> Result<u64> {
+        let _ = epoch;
+        self.last_id(archive).await
+    }
 
     /// The greatest id ever appended or deleted, 0 before the first: the next one must be greater. Never slow.
     async fn last_id(&self, archive: &Jid) -> Result<u64>;

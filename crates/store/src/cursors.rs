@@ -34,6 +34,6 @@ pub trait Cursors: Send + Sync {
     /// The cursor of an account; the default one, nothing settled, if none was saved. Never slow.
     async fn load(&self, account: &Jid) -> Result<Cursor>;
 
-    /// Saves the cursors of these accounts, all or none.
+    /// Saves the cursors of these accounts; some may be saved after [`Error::Unknown`].
     async fn save(&self, cursors: &[(Jid, Cursor)]) -> Result<()>;
 }

@@ -12,13 +12,17 @@ pub mod accounts;
 pub mod archive;
 pub mod blocklists;
 pub mod conformance;
+pub mod counters;
 pub mod cursors;
 pub mod disk;
 pub mod documents;
 pub mod epochs;
 mod error;
 pub mod hibernated;
+pub mod liveness;
+pub mod members;
 pub mod memory;
+pub mod registry;
 pub mod rosters;
 pub mod slow;
 
@@ -30,11 +34,15 @@ pub use crate::{
     accounts::{Account, Accounts, Activity},
     archive::{Archive, Direction, Row, Uid},
     blocklists::Blocklists,
+    counters::Counters,
     cursors::{Cursor, Cursors},
     documents::Documents,
     epochs::Epochs,
     error::{Error, Result},
     hibernated::{Hibernated, Session},
+    liveness::Liveness,
+    members::{Member, Members},
+    registry::{Registered, Registry},
     rosters::{Change, Item, Request, Roster, Rosters, Subscription},
 };
 
@@ -57,6 +65,14 @@ pub struct Store {
     pub epochs: Arc<dyn Epochs>,
     /// Sessions whose client is gone but may resume.
     pub hibernated: Arc<dyn Hibernated>,
+    /// The processes that may own slots, and the table of slots.
+    pub members: Arc<dyn Members>,
+    /// Which sessions there are, for their next owner.
+    pub registry: Arc<dyn Registry>,
+    /// Who was heard of in the last seconds.
+    pub liveness: Arc<dyn Liveness>,
+    /// What all processes together may do only so often.
+    pub counters: Arc<dyn Counters>,
 }
 
 impl Store {

@@ -105,6 +105,8 @@ pub fn open_with(path: impl AsRef<Path>, limits: Limits) -> Result<Store> {
     };
     let committer = Committer::start(limits, write)?;
     let disk = Arc::new(Disk { keyspaces, committer, locks: Locks::default() });
+    // Whoever has the store open is the only one: what processes would tell each other need not outlive this one.
+    let Store { members, registry, liveness, counters, .. } = crate::memory::open();
     Ok(Store {
         accounts: disk.clone(),
         rosters: disk.clone(),
@@ -114,6 +116,10 @@ pub fn open_with(path: impl AsRef<Path>, limits: Limits) -> Result<Store> {
         cursors: disk.clone(),
         epochs: disk.clone(),
         hibernated: disk,
+        members,
+        registry,
+        liveness,
+        counters,
     })
 }
 

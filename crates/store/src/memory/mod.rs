@@ -9,6 +9,8 @@ mod cursors;
 mod documents;
 mod epochs;
 mod hibernated;
+mod members;
+mod registry;
 mod rosters;
 
 use std::{
@@ -20,7 +22,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use xmpp::jid::Jid;
 
-use crate::{Account, Activity, Cursor, Item, Request, Row, Session, Store};
+use crate::{Account, Activity, Cursor, Item, Member, Request, Row, Session, Store};
 
 /// An empty store, gone with its last handle.
 pub fn open() -> Store {
@@ -33,13 +35,18 @@ pub fn open() -> Store {
         archive: memory.clone(),
         cursors: memory.clone(),
         epochs: memory.clone(),
-        hibernated: memory,
+        hibernated: memory.clone(),
+        members: memory.clone(),
+        registry: memory.clone(),
+        liveness: memory.clone(),
+        counters: memory,
     }
 }
 
 #[derive(Default)]
 struct Memory {
     state: Mutex<State>,
+    present: Mutex<registry::Present>,
 }
 
 #[derive(Default)]
@@ -50,6 +57,8 @@ struct State {
     kept: HashMap<String, Kept>,
     epochs: HashMap<String, u64>,
     hibernated: BTreeMap<[u8; 16], Session>,
+    members: BTreeMap<String, Member>,
+    table: (u64, Bytes),
 }
 
 /// What the nouns keep of one bare JID; maps of contacts are by the text of their JIDs.
