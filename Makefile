@@ -115,6 +115,14 @@ bench-tsung: ## Tsung and throng-load with the same work on ejabberd and Prosody
 faults: ## the ledger must find one fault in 10,000 among a million messages, and no other
 	$(CARGO) test --locked --release --package throng-load --test faults -- --ignored --nocapture
 
+##@ A cluster on this machine
+
+infra: ## real Redis, Kafka and Cassandra (SERVICES="redis-ha kafka"; tests/infra/README.md)
+	tests/infra/up $(SERVICES)
+
+infra-down: ## end them, and drop what they had
+	tests/infra/down
+
 ##@ To keep house
 
 install-tools: $(TOOLS)/bin/cargo-deny-$(CARGO_DENY) $(TOOLS)/bin/cargo-fuzz-$(CARGO_FUZZ) ## what check and fuzz need, into TOOLS=~/.cache/throng/tools
@@ -128,4 +136,4 @@ clean: ## drop what was built, the server's data and the page
 	$(CARGO) clean
 	rm -rf target web/node_modules tests/clients/page/node_modules
 
-.PHONY: help run web check lint fmt-check clippy deny docs-check docs test cover clients fuzz kills soak bench load bench-chat bench-idle bench-login bench-peers bench-tsung faults install-tools clean
+.PHONY: help run web check lint fmt-check clippy deny docs-check docs test cover clients fuzz kills soak bench load bench-chat bench-idle bench-login bench-peers bench-tsung faults infra infra-down install-tools clean
