@@ -22,6 +22,8 @@ pub mod hibernated;
 pub mod liveness;
 pub mod members;
 pub mod memory;
+mod record;
+pub mod redis;
 pub mod registry;
 pub mod rosters;
 pub mod slow;
@@ -76,8 +78,12 @@ pub struct Store {
 }
 
 impl Store {
-    /// Removes an account and everything that any noun keeps of it ([`Accounts::remove`]).
+    /// Removes an account and everything that any noun keeps of it ([`Accounts::remove`]). Its hibernated sessions may
+    /// be in another backend, and go first.
     pub async fn remove_account(&self, account: &Jid) -> Result<()> {
+        for session in self.hibernated.list(account).await? {
+            self.hibernated.take(session.origin).await?;
+        }
         self.accounts.remove(account).await
     }
 }

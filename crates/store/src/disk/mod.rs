@@ -18,7 +18,6 @@ mod format;
 mod hibernated;
 mod keys;
 mod locks;
-mod record;
 mod rosters;
 
 use std::{
@@ -35,6 +34,7 @@ use crate::{
         keys::Noun,
         locks::{Held, Locks},
     },
+    record,
 };
 
 /// What the embedded store may use.

@@ -4,6 +4,8 @@
 //! A field at its default costs nothing, one that a reader does not know is passed over. So a field can be added at any
 //! time: every record written before is still readable, also by the version before. A tag is never used again.
 
+use xmpp::jid::Jid;
+
 use crate::{Error, Result};
 
 /// The kinds of fields, in the low bits of each tag.
@@ -13,34 +15,34 @@ const LENGTH: u64 = 2;
 const FIXED32: u64 = 5;
 
 /// Writes fields one after the other.
-pub(super) struct Writer(Vec<u8>);
+pub(crate) struct Writer(Vec<u8>);
 
 impl Writer {
     /// A record of about this many bytes.
-    pub(super) fn with_capacity(bytes: usize) -> Self {
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
         Self(Vec::with_capacity(bytes))
     }
 
     /// A record in the place of what a buffer held.
-    pub(super) fn over(mut buffer: Vec<u8>) -> Self {
+    pub(crate) fn over(mut buffer: Vec<u8>) -> Self {
         buffer.clear();
         Self(buffer)
     }
 
     /// A number, left out if 0.
-    pub(super) fn number(self, tag: u32, value: u64) -> Self {
+    pub(crate) fn number(self, tag: u32, value: u64) -> Self {
         if value == 0 { self } else { self.element(tag, value) }
     }
 
     /// One of several numbers with this tag, also if 0.
-    pub(super) fn element(mut self, tag: u32, value: u64) -> Self {
+    pub(crate) fn element(mut self, tag: u32, value: u64) -> Self {
         self.varint(u64::from(tag) << 3 | VARINT);
         self.varint(value);
         self
     }
 
     /// Bytes, also if there are none of them.
-    pub(super) fn bytes(mut self, tag: u32, value: &[u8]) -> Self {
+    pub(crate) fn bytes(mut self, tag: u32, value: &[u8]) -> Self {
         self.varint(u64::from(tag) << 3 | LENGTH);
         self.varint(value.len() as u64);
         self.0.extend_from_slice(value);
@@ -48,11 +50,11 @@ impl Writer {
     }
 
     /// A flag, left out if not set.
-    pub(super) fn flag(self, tag: u32, value: bool) -> Self {
+    pub(crate) fn flag(self, tag: u32, value: bool) -> Self {
         self.number(tag, u64::from(value))
     }
 
-    pub(super) fn finish(self) -> Vec<u8> {
+    pub(crate) fn finish(self) -> Vec<u8> {
         self.0
     }
 
@@ -67,33 +69,41 @@ impl Writer {
 
 /// The content of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Value<'a> {
+pub(crate) enum Value<'a> {
     Number(u64),
     Bytes(&'a [u8]),
 }
 
 impl<'a> Value<'a> {
-    pub(super) fn number(self) -> Result<u64> {
+    pub(crate) fn number(self) -> Result<u64> {
         match self {
             Self::Number(number) => Ok(number),
             Self::Bytes(_) => Err(Error::Corrupt("a field has bytes where a number is due".into())),
         }
     }
 
-    pub(super) fn flag(self) -> Result<bool> {
+    pub(crate) fn flag(self) -> Result<bool> {
         Ok(self.number()? != 0)
     }
 
-    pub(super) fn bytes(self) -> Result<&'a [u8]> {
+    pub(crate) fn bytes(self) -> Result<&'a [u8]> {
         match self {
             Self::Bytes(bytes) => Ok(bytes),
             Self::Number(_) => Err(Error::Corrupt("a field has a number where bytes are due".into())),
         }
     }
+
+    pub(crate) fn text(self) -> Result<&'a str> {
+        std::str::from_utf8(self.bytes()?).map_err(|error| Error::Corrupt(error.to_string()))
+    }
+
+    pub(crate) fn jid(self) -> Result<Jid> {
+        Jid::from_prepared(self.text()?).map_err(|error| Error::Corrupt(error.to_string()))
+    }
 }
 
 /// The fields of a record with their tags, in the order they were written; ends after the first error.
-pub(super) fn fields(record: &[u8]) -> impl Iterator<Item = Result<(u32, Value<'_>)>> {
+pub(crate) fn fields(record: &[u8]) -> impl Iterator<Item = Result<(u32, Value<'_>)>> {
     let mut rest = record;
     std::iter::from_fn(move || {
         if rest.is_empty() {
