@@ -55,6 +55,8 @@ pub struct Session {
     pub directed: Vec<Jid>,
     /// When it was bound, in unix milliseconds.
     pub since_ms: u64,
+    /// It has read its account's archive up to here before it took messages (XEP-0313 §6.1.1); 0: it has not.
+    pub fetched: u64,
     /// Stanzas held back while inactive; not part of the blob.
     pub held_back: Vec<Stanza>,
 }
@@ -118,6 +120,7 @@ impl Session {
             inactive: false,
             directed: Vec::new(),
             since_ms: now_ms,
+            fetched: 0,
             held_back: Vec::new(),
         }
     }

@@ -6,7 +6,7 @@ use crate::about::{About, At};
 use crate::context::{Context, Next};
 use crate::ports::Ports;
 use crate::{
-    blocking, carbons, commands, csi, delay, disco, hints, last_activity, limits, ping, presence,
+    blocking, carbons, commands, csi, delay, disco, hints, last_activity, limits, mam, ping, presence,
     private_storage, registration, roster, stanza_ids, time, vcard, version,
 };
 
@@ -38,6 +38,7 @@ pub static ORDER: &[Room] = &[
     (&commands::ABOUT, Some(commands::Commands::build)),
     // From here on each answers IQs of its own namespace: their order does not matter.
     (&disco::ABOUT, Some(disco::Disco::build)),
+    (&mam::ABOUT, Some(mam::Mam::build)),
     (&ping::ABOUT, Some(ping::Ping::build)),
     (&version::ABOUT, Some(version::Version::build)),
     (&time::ABOUT, Some(time::Time::build)),

@@ -60,6 +60,9 @@ pub enum Next {
     Refuse(StanzaError),
     /// Has to wait for a store. Nothing later of this account starts before it is over.
     Later(Work),
+    /// The same, and the work begins when all that has started before has taken effect: what it reads is what the
+    /// account's sessions have seen.
+    InTurn(Work),
 }
 
 /// Work that waits; no context is held meanwhile.
@@ -72,6 +75,11 @@ impl Next {
     /// Work, then what follows it.
     pub fn later(work: impl Future<Output = Result<After, StanzaError>> + Send + 'static) -> Self {
         Self::Later(Box::pin(work))
+    }
+
+    /// The same, in turn.
+    pub fn in_turn(work: impl Future<Output = Result<After, StanzaError>> + Send + 'static) -> Self {
+        Self::InTurn(Box::pin(work))
     }
 }
 

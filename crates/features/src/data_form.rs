@@ -13,6 +13,8 @@ const FORM_TYPE: &str = "FORM_TYPE";
 /// What a field holds (XEP-0004 §3.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FieldType {
+    /// Yes or no.
+    Boolean,
     /// One address.
     JidSingle,
     /// Addresses.
@@ -32,6 +34,7 @@ pub enum FieldType {
 impl FieldType {
     fn as_str(self) -> &'static str {
         match self {
+            Self::Boolean => "boolean",
             Self::JidSingle => "jid-single",
             Self::JidMulti => "jid-multi",
             Self::ListSingle => "list-single",
@@ -56,6 +59,11 @@ impl Form {
         Self(form.with_child(hidden(form_type)))
     }
 
+    /// A form that says which fields there are, for programs that know them.
+    pub fn offering(form_type: &str) -> Self {
+        Self(Element::new(ns::DATA_FORMS, "x").attr("type", "form").with_child(hidden(form_type)))
+    }
+
     /// A form that tells something.
     pub fn telling(form_type: &str) -> Self {
         Self(Element::new(ns::DATA_FORMS, "x").attr("type", "result").with_child(hidden(form_type)))
@@ -67,6 +75,18 @@ impl Form {
         let field = field(var).attr("type", ty.as_str()).attr("label", label);
         let required = required.then(|| Element::new(ns::DATA_FORMS, "required"));
         Self(self.0.with_child(field.with_children(required)))
+    }
+
+    /// Offers a field.
+    #[must_use]
+    pub fn offer(self, var: &str, ty: FieldType) -> Self {
+        Self(self.0.with_child(field(var).attr("type", ty.as_str())))
+    }
+
+    /// Offers a field with a word on its values (XEP-0122).
+    #[must_use]
+    pub fn offer_validated(self, var: &str, ty: FieldType, validate: Element) -> Self {
+        Self(self.0.with_child(field(var).attr("type", ty.as_str()).with_child(validate)))
     }
 
     /// Asks to choose one of some options.

@@ -17,6 +17,10 @@ pub struct Host {
     pub anonymous: bool,
     /// Whether messages are archived for both sides; else kept only until delivered.
     pub archive: bool,
+    /// How long archived messages are shown, in days; 0: for ever.
+    pub archive_days: u32,
+    /// Archived messages that a client gets in one page.
+    pub archive_page_max: usize,
     /// Largest stanza taken from a client, in bytes (XEP-0478).
     pub stanza_bytes_max: u32,
     /// When this process started, in unix milliseconds.

@@ -19,6 +19,7 @@ mod iq;
 pub mod keep;
 mod last_activity;
 mod limits;
+pub mod mam;
 mod ping;
 pub mod ports;
 pub mod presence;

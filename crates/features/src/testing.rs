@@ -60,6 +60,8 @@ impl Stage {
             registration: true,
             anonymous: false,
             archive: true,
+            archive_days: 0,
+            archive_page_max: 100,
             stanza_bytes_max: 262_144,
             started_ms: NOW_MS - 60_000,
         };
@@ -107,7 +109,7 @@ impl Stage {
         stanza: &mut Stanza,
     ) -> Next {
         let mut next = room.handle(at, &mut self.context(session), stanza);
-        while let Next::Later(work) = next {
+        while let Next::Later(work) | Next::InTurn(work) = next {
             next = match wait(work) {
                 Ok(after) => after(&mut self.context(session), stanza),
                 Err(error) => Next::Refuse(error),
@@ -127,7 +129,7 @@ impl Stage {
         match next {
             Next::Go => "go".into(),
             Next::Refuse(error) => format!("error {}", error.condition.name()),
-            Next::Later(_) => "later".into(),
+            Next::Later(_) | Next::InTurn(_) => "later".into(),
             Next::Done => self.take().first().map_or_else(|| "done".into(), |(_, stanza)| payload(stanza)),
         }
     }

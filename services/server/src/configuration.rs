@@ -49,6 +49,8 @@ pub(crate) struct Server {
     pub(crate) registration: bool,
     pub(crate) anonymous: bool,
     pub(crate) archive: bool,
+    pub(crate) archive_days: u32,
+    pub(crate) archive_page_max: usize,
     /// (`abuse`, `mailto:…`)
     pub(crate) contacts: Vec<(String, String)>,
     pub(crate) grace: Duration,
@@ -80,6 +82,8 @@ struct ServerSection {
     registration: bool,
     anonymous: bool,
     archive: bool,
+    archive_days: u32,
+    archive_page_max: usize,
     jid_profile: JidProfile,
     contacts_abuse: Vec<String>,
     contacts_admin: Vec<String>,
@@ -293,6 +297,8 @@ fn server(
         registration: section.registration,
         anonymous: section.anonymous,
         archive: section.archive,
+        archive_days: section.archive_days,
+        archive_page_max: section.archive_page_max,
         contacts: contacts.collect(),
         grace: Duration::from_secs(section.grace_s),
     })

@@ -54,6 +54,21 @@ const SERVER: &[Opt] = &[
         true,
         "Whether messages are archived for both sides; otherwise they are kept only until they are delivered.",
     ),
+    Opt::number(
+        "archive_days",
+        0,
+        (0, 36_500),
+        "days",
+        "How long archived messages are shown; what is older is deleted by and by, when its account leaves memory. \
+         0: for ever.",
+    ),
+    Opt::number(
+        "archive_page_max",
+        100,
+        (1, 1_000),
+        "messages",
+        "That a client gets of its archive at a time (XEP-0313).",
+    ),
     Opt::choice(
         "jid_profile",
         "stringprep",

@@ -115,6 +115,8 @@ fn hosts(configuration: &Configuration) -> Vec<Host> {
         registration: server.registration,
         anonymous: server.anonymous,
         archive: server.archive,
+        archive_days: server.archive_days,
+        archive_page_max: server.archive_page_max,
         stanza_bytes_max: configuration.edge.limits.stanza_bytes,
         started_ms: control::now_ms(),
     };

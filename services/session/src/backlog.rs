@@ -128,6 +128,10 @@ impl Resident {
         if !row.deliver || self.archive.is_settled(row.id) || self.archive.is_given(row.id) {
             return;
         }
+        if !row.spool && self.account.session(id).is_some_and(|session| row.id <= session.fetched) {
+            // Its client has read it in the archive.
+            return self.settle(cx, row.id);
+        }
         let Ok(mut stanza) = stored::decode(&row.stanza) else { return };
         delay::stamp(&mut stanza, &self.host.domain, row.stamp_ms);
         if !row.spool {

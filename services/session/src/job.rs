@@ -164,10 +164,29 @@ impl Resident {
             },
             Next::Later(work) => {
                 self.push(cx, Entry { wait: Wait::Nothing, effects, finish: Finish::Nobody });
-                self.begin(Pending::Job(Box::new(job)));
-                let at = self.at;
-                cx.spawn(async move { Work::Continued(at, work.await) });
+                self.work(cx, Box::new(job), work);
             }
+            Next::InTurn(work) => {
+                self.push(cx, Entry { wait: Wait::Nothing, effects, finish: Finish::Nobody });
+                self.begin(Pending::Turn(Box::new(job), work));
+                self.drain(cx);
+            }
+        }
+    }
+
+    /// A job waits for work to be done.
+    fn work(&mut self, cx: &mut Cx<'_>, job: Box<Job>, work: features::context::Work) {
+        self.begin(Pending::Job(job));
+        let at = self.at;
+        cx.spawn(async move { Work::Continued(at, work.await) });
+    }
+
+    /// Begins the work of a job whose turn has come: all before it has taken effect.
+    pub(crate) fn take_turn(&mut self, cx: &mut Cx<'_>) {
+        if let Some(pending) = self.pending.take_if(|pending| matches!(**pending, Pending::Turn(..)))
+            && let Pending::Turn(job, work) = *pending
+        {
+            self.work(cx, job, work);
         }
     }
 

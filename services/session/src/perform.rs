@@ -35,6 +35,7 @@ impl Resident {
                 self.perform(cx, entry);
             }
         }
+        self.take_turn(cx);
         self.read_soon(cx);
         if self.lane.as_ref().is_some_and(|lane| lane.is_idle()) {
             self.lane = None;

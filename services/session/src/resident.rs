@@ -46,6 +46,8 @@ pub(crate) struct Resident {
 pub(crate) enum Pending {
     Load,
     Job(Box<Job>),
+    /// The same, once what has started is performed.
+    Turn(Box<Job>, features::context::Work),
     /// What has started is performed first, then rows are read: for a session, or for all that are behind.
     Soon(Option<Origin>),
     /// Rows for a session that has become eligible.

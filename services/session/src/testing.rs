@@ -102,6 +102,8 @@ impl Stage {
             registration: false,
             anonymous: false,
             archive: self.archives,
+            archive_days: 0,
+            archive_page_max: 100,
             stanza_bytes_max: 262_144,
             started_ms: 0,
         };

@@ -3,6 +3,7 @@
 //! `cargo test -p throng-tests --test plays -- [PART OF A NAME …] [--jobs N] [--list]`; `THRONG_BIN` names another
 //! binary than that of this build.
 
+mod archive;
 mod blocking;
 mod hostile_logins;
 mod hostile_stanzas;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
         messages::PLAYS,
         queries::PLAYS,
         offline::PLAYS,
+        archive::PLAYS,
         rosters::PLAYS,
         presence::PLAYS,
         management::PLAYS,

@@ -18,6 +18,7 @@ const PRIORITY: u8 = 4;
 const FLAGS: u8 = 5; // big-endian
 const PRESENCE: u8 = 6; // stored form
 const DIRECTED: u8 = 7; // repeated
+const FETCHED: u8 = 8; // big-endian
 
 // Flags.
 const INTERESTED: u64 = 1;
@@ -44,6 +45,9 @@ pub fn encode(session: &Session) -> Bytes {
     if let Some(presence) = &session.presence {
         fields::put(&mut out, PRESENCE, &stored::encode(presence));
     }
+    if session.fetched > 0 {
+        fields::put(&mut out, FETCHED, &session.fetched.to_be_bytes());
+    }
     for jid in &session.directed {
         fields::put(&mut out, DIRECTED, jid.as_str().as_bytes());
     }
@@ -66,6 +70,7 @@ pub fn decode(bytes: &Bytes) -> Result<Session, Unreadable> {
         match tag {
             SINCE => session.since_ms = fields::number(&value),
             PRIORITY => session.priority = fields::number(&value) as i8,
+            FETCHED => session.fetched = fields::number(&value),
             FLAGS => set_flags(&mut session, fields::number(&value)),
             // Decoded from a copy, so that a small presence does not keep the whole state alive.
             PRESENCE => session.presence = Some(Box::new(stored::decode(&Bytes::copy_from_slice(&value))?)),
@@ -111,6 +116,7 @@ mod tests {
         let mut session = stage.account.sessions.remove(0);
         session.presence = Some(Box::new(stanza(CAPS)));
         session.priority = -5;
+        session.fetched = 1_767_225_600_000_000;
         (session.interested, session.carbons) = (true, true);
         session.directed = vec![jid("ball@rooms.capulet.example/masked"), jid("paris@verona.example")];
         session

@@ -54,6 +54,8 @@ impl Stage {
             registration: true,
             anonymous: true,
             archive: true,
+            archive_days: 0,
+            archive_page_max: 100,
             stanza_bytes_max: 262_144,
             started_ms: 0,
         };
