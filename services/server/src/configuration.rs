@@ -12,6 +12,7 @@ use xmpp::jid::{self, Jid, Profile};
 
 use crate::cli::{Dev, Source};
 use crate::options::SECTIONS;
+use crate::redis;
 
 /// Looked for when no file is named.
 const FILES: [&str; 2] = ["throng.toml", "/etc/throng/throng.toml"];
@@ -34,6 +35,8 @@ pub(crate) struct Configuration {
     pub(crate) session: session::Config,
     pub(crate) router: router::Config,
     pub(crate) store: store::disk::Limits,
+    /// None: there is no Redis.
+    pub(crate) redis: Option<store::redis::Options>,
     pub(crate) cluster: Cluster,
     pub(crate) log: Log,
     pub(crate) metrics: Metrics,
@@ -162,6 +165,7 @@ impl Configuration {
         let session = take(settings.section("session"), &mut problems);
         let router = take(settings.section("router"), &mut problems);
         let store = take(settings.section::<StoreSection>("store"), &mut problems);
+        let redis = redis::options(&settings, &folder, &mut problems);
         let cluster = take(settings.section::<Cluster>("cluster"), &mut problems);
         let log = take(settings.section::<Log>("log"), &mut problems);
         let metrics = take(settings.section("metrics"), &mut problems);
@@ -186,7 +190,7 @@ impl Configuration {
             recent_bytes_max: store.recent_bytes_max,
             journal_bytes_max: store.journal_bytes_max,
         };
-        let all = Self { settings, file, server, edge, session, router, store, cluster, log, metrics };
+        let all = Self { settings, file, server, edge, session, router, store, redis, cluster, log, metrics };
         all.check(&mut problems);
         if problems.is_empty() { Ok(all) } else { Err(problems) }
     }

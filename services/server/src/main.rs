@@ -9,6 +9,7 @@ mod docs;
 mod doctor;
 mod options;
 mod password;
+mod redis;
 mod role;
 mod run;
 

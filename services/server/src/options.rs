@@ -21,6 +21,11 @@ pub(crate) const SECTIONS: &[Section] = &[
     Section { name: "router", doc: "The role between owners.", options: ROUTER },
     Section { name: "store", doc: "The embedded store, in `data` of the session role.", options: STORE },
     Section {
+        name: "redis",
+        doc: "Redis, for what the processes of a cluster tell each other; without it each process knows only itself.",
+        options: REDIS,
+    },
+    Section {
         name: "cluster",
         doc: "How roles that run as processes of their own find each other; `throng run` needs none of it.",
         options: CLUSTER,
@@ -231,6 +236,13 @@ const LIMITS: &[Opt] = &[
         "stanzas",
         "Deliveries that an owner may have on its way to an edge.",
     ),
+    Opt::number(
+        "owner_wait_ms",
+        8_000,
+        (0, 60_000),
+        "milliseconds",
+        "For a login, or what follows it, while the account has no owner that can be reached.",
+    ),
     Opt::number("drain_per_s", 1_000, COUNT, "clients", "Closed in a second when an edge drains."),
     Opt::number("drain_s", 20, (1, 3_600), "seconds", "That a drain takes; less than `grace_s` of [server]."),
 ];
@@ -373,6 +385,39 @@ const STORE: &[Opt] = &[
         (67_108_864, 1 << 40),
         "bytes",
         "Of journal that opening after a crash has to read.",
+    ),
+];
+
+const REDIS: &[Opt] = &[
+    Opt::texts(
+        "servers",
+        &[],
+        "a URL, as redis://127.0.0.1:6379, or rediss://… with TLS",
+        "The server, the Sentinels, or some nodes of the Redis Cluster; none: no Redis. A user and a password in such a \
+         URL are for the one it names.",
+    ),
+    Opt::choice("kind", "single", &["single", "sentinel", "cluster"], "What `servers` are."),
+    Opt::text("master", "throng", "a name", "What Sentinels call the master."),
+    Opt::text(
+        "user",
+        "",
+        "a name",
+        "The user of the servers behind Sentinels, or of all; unset: the default one.",
+    ),
+    Opt::text("password_file", "", "a file", "The password of that user; from the folder of this file."),
+    Opt::text(
+        "ca_file",
+        "",
+        "a file",
+        "The authority of the servers' certificates, PEM; unset: the system's.",
+    ),
+    Opt::text("prefix", "throng", "a text without braces", "What all keys begin with."),
+    Opt::number(
+        "timeout_ms",
+        1_000,
+        (10, 60_000),
+        "milliseconds",
+        "A request, or the making of a connection, may take.",
     ),
 ];
 

@@ -14,6 +14,7 @@ use crate::certificates;
 use crate::cli::Source;
 use crate::configuration::Configuration;
 use crate::control::{self, Admin};
+use crate::redis;
 
 /// `throng edge`
 pub(crate) async fn edge(source: Source) -> anyhow::Result<()> {
@@ -34,7 +35,8 @@ pub(crate) async fn session(source: Source) -> anyhow::Result<()> {
     let configuration = Configuration::load(&source, None)?;
     let drain = begin(&configuration).await?;
     let listener = listen(configuration.cluster.session_listen).await?;
-    let store = control::open_store(&configuration.server.data, configuration.store)?;
+    let store =
+        redis::over(&configuration, control::open_store(&configuration.server.data, configuration.store)?)?;
     let routers = wires("cluster.routers", &configuration.cluster.routers)?;
     let owner = own(&configuration, store, routers).await?;
     tracing::info!(address = %configuration.cluster.session_listen, "session is ready");

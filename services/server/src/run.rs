@@ -13,6 +13,7 @@ use xmpp::jid::Jid;
 use crate::cli::Run;
 use crate::configuration::Configuration;
 use crate::control::{self, Admin};
+use crate::redis;
 use crate::role;
 
 /// Who may administer a server for oneself, and how they log in.
@@ -31,7 +32,7 @@ pub(crate) async fn run(arguments: Run) -> anyhow::Result<()> {
         drop_data(&data)?;
     }
     make_private(&data)?;
-    let store = control::open_store(&data, configuration.store)?;
+    let store = redis::over(&configuration, control::open_store(&data, configuration.store)?)?;
     let authority = role::own_certificates(&mut configuration)?;
     // There is one edge, and it is here.
     configuration.session.edges = 1;

@@ -8,6 +8,7 @@ use tokio::net::UnixStream;
 
 use super::{Admin, Answer, LINE_BYTES_MAX, Request, SOCKET};
 use crate::configuration::Configuration;
+use crate::redis;
 
 /// Bytes between both sides when they are in one process.
 const PIPE_BYTES: usize = 64 * 1024;
@@ -28,7 +29,7 @@ impl Access {
         if let Ok(socket) = UnixStream::connect(data.join(SOCKET)).await {
             return Ok(Self::over(socket));
         }
-        let store = open_store(data, configuration.store)?;
+        let store = redis::over(configuration, open_store(data, configuration.store)?)?;
         Ok(Self::to(Admin::new(configuration, store, None)))
     }
 
