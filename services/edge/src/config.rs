@@ -94,6 +94,8 @@ pub struct Limits {
     pub credit_bytes: u64,
     /// Deliveries that an owner may have on its way to this edge; default 65,536.
     pub credit_items: u64,
+    /// For a login, or what follows it, while the account has no owner that can be reached, in milliseconds; default 8,000.
+    pub owner_wait_ms: u64,
     /// Clients closed in a second when the edge drains; default 1,000.
     pub drain_per_s: u32,
     /// Seconds that a drain takes at most; default 20.
@@ -141,6 +143,7 @@ impl Default for Limits {
             control_frames: 60,
             credit_bytes: 64 * 1024 * 1024,
             credit_items: 65_536,
+            owner_wait_ms: 8_000,
             drain_per_s: 1_000,
             drain_s: 20,
         }

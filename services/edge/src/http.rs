@@ -180,7 +180,7 @@ async fn host_meta_json(
 
 /// Well: an owner can be reached.
 async fn health(State(hub): State<Arc<Hub>>) -> impl IntoResponse {
-    if hub.link(None).is_some() && !hub.is_draining() {
+    if hub.owner(None).is_some() && !hub.is_draining() {
         (StatusCode::OK, "ok\n")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")

@@ -9,7 +9,7 @@ use std::{
 use arc_swap::ArcSwapOption;
 use hashbrown::HashMap;
 use node::shutdown::Drain;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 use xmpp::stream::{Host, Settings};
 
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
     config::{Config, Listener},
     link::{self, Link},
     metrics,
+    table::Table,
     tls::Tls,
     wheel::Wheel,
 };
@@ -27,7 +28,11 @@ pub(crate) struct Hub {
     pub(crate) config: Config,
     pub(crate) tls: Option<Tls>,
     pub(crate) wheel: Wheel<Client>,
-    pub(crate) links: Vec<Arc<Link>>,
+    /// Links to the owners that are listed, and to those that streams are left of.
+    pub(crate) links: Mutex<Vec<Arc<Link>>>,
+    pub(crate) table: Mutex<Table>,
+    /// Held to move streams, and shared so that none is moved. Taken before any client's lock.
+    pub(crate) moving: RwLock<()>,
     pub(crate) incarnation: u64,
     /// Connections, by the address of their state.
     pub(crate) clients: Mutex<HashMap<usize, Weak<Client>>>,
@@ -35,6 +40,8 @@ pub(crate) struct Hub {
     hosts: ArcSwapOption<HashMap<Box<str>, Arc<Host>>>,
     /// Clients that opened a stream before that.
     early: Mutex<Vec<Weak<Client>>>,
+    /// Clients whose exchange waits for an owner.
+    waiting: Mutex<HashMap<usize, Weak<Client>>>,
     settings: Mutex<HashMap<Listener, Arc<Settings>>>,
     places: Arc<Mutex<Places>>,
     drain: Drain,
@@ -62,16 +69,19 @@ pub(crate) enum Found {
 }
 
 impl Hub {
-    pub(crate) fn new(config: Config, tls: Option<Tls>, links: Vec<Arc<Link>>, drain: Drain) -> Self {
+    pub(crate) fn new(config: Config, tls: Option<Tls>, drain: Drain) -> Self {
         Self {
             config,
             tls,
             wheel: Wheel::new(Instant::now()),
-            links,
+            links: Mutex::default(),
+            table: Mutex::new(Table::new()),
+            moving: RwLock::default(),
             incarnation: link::incarnation(),
             clients: Mutex::default(),
             hosts: ArcSwapOption::empty(),
             early: Mutex::default(),
+            waiting: Mutex::default(),
             settings: Mutex::default(),
             places: Arc::default(),
             drain,
@@ -82,13 +92,52 @@ impl Hub {
         Arc::clone(self.settings.lock().entry(listener).or_insert_with(|| Arc::new(make())))
     }
 
-    /// The owner of a new exchange: that of the slot, if one is known; else the first that can be reached.
-    pub(crate) fn link(&self, slot: Option<u16>) -> Option<Arc<Link>> {
-        let reached = |link: &&Arc<Link>| link.outbox().is_some();
-        match self.links.iter().find(|link| slot.is_some_and(|slot| link.owns(slot))) {
-            Some(own) => Some(own).filter(reached).cloned(),
-            None => self.links.iter().find(reached).cloned(),
-        }
+    // --- owners ---
+
+    /// Who is asked for an account in this slot, and the slot's epoch; without a slot, anyone. None: nobody, for now.
+    pub(crate) fn owner(&self, slot: Option<u16>) -> Option<(Arc<Link>, u64)> {
+        let owner = match slot {
+            Some(slot) => self.table.lock().owner(slot).map(|(link, epoch)| (Arc::clone(link), epoch)),
+            None => self.links.lock().iter().find(|link| link.is_up()).map(|link| (Arc::clone(link), 0)),
+        };
+        owner.filter(|(link, _)| link.is_up())
+    }
+
+    /// Whether this owner takes something new for the slot.
+    pub(crate) fn takes(&self, link: &Arc<Link>, slot: u16) -> bool {
+        self.table.lock().owner(slot).is_some_and(|(owner, _)| Arc::ptr_eq(owner, link))
+    }
+
+    /// Whether somebody else than this one owns the slot.
+    pub(crate) fn is_elsewhere(&self, slot: u16, link: &Arc<Link>) -> bool {
+        self.table.lock().is_elsewhere(slot, link)
+    }
+
+    /// The client is nudged when owners have said something new.
+    pub(crate) fn wait(&self, client: &Arc<Client>) {
+        self.waiting.lock().insert(Arc::as_ptr(client) as usize, Arc::downgrade(client));
+    }
+
+    pub(crate) fn nudge_waiting(&self) {
+        let waiting = std::mem::take(&mut *self.waiting.lock());
+        waiting.values().filter_map(Weak::upgrade).for_each(|client| client.nudge());
+    }
+
+    /// Streams that owners have not said to be over.
+    pub(crate) fn streams(&self) -> usize {
+        self.links.lock().iter().map(|link| link.streams()).sum()
+    }
+
+    // --- clients ---
+
+    pub(crate) fn enter(&self, client: &Arc<Client>) {
+        self.clients.lock().insert(Arc::as_ptr(client) as usize, Arc::downgrade(client));
+    }
+
+    pub(crate) fn leave(&self, client: &Arc<Client>) {
+        let key = Arc::as_ptr(client) as usize;
+        self.clients.lock().remove(&key);
+        self.waiting.lock().remove(&key);
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -202,7 +251,7 @@ mod tests {
         let mut config = Config::default();
         config.limits.connections_per_address_max = 2;
         config.limits.connections_max = 3;
-        let hub = Hub::new(config, None, Vec::new(), Drain::new().1);
+        let hub = Hub::new(config, None, Drain::new().1);
         let place = |text: &str| hub.place(text.parse().unwrap());
         let first = place("2001:db8::1");
         let second = place("2001:db8::2");

@@ -12,7 +12,10 @@ mod hub;
 mod link;
 mod listen;
 mod metrics;
+mod moves;
+mod owners;
 mod route;
+mod table;
 mod tls;
 mod transport;
 mod wheel;
@@ -25,11 +28,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use node::{Wire, shutdown::Drain};
-use tokio::{net::TcpListener, task::JoinSet};
+use node::shutdown::Drain;
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
-pub use self::config::{Certificate, Config, Limits};
-use self::{config::Transport, hub::Hub, link::Link, tls::Tls};
+use self::{config::Transport, hub::Hub, tls::Tls};
+pub use self::{
+    config::{Certificate, Config, Limits},
+    owners::Owner,
+};
 
 /// Why an edge cannot start, or not reload.
 #[derive(Debug, thiserror::Error)]
@@ -58,15 +64,6 @@ pub enum Error {
     NoCertificate,
 }
 
-/// An owner of accounts.
-#[derive(Clone)]
-pub struct Owner {
-    /// Its name, for the log.
-    pub name: String,
-    /// The way to it.
-    pub wire: Wire,
-}
-
 /// Where an edge listens, with the ports that it got.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Addresses {
@@ -89,14 +86,14 @@ pub struct Edge {
 }
 
 /// Runs an edge until it has drained.
-pub async fn run(config: Config, owners: Vec<Owner>, drain: Drain) -> Result<(), Error> {
+pub async fn run(config: Config, owners: watch::Receiver<Vec<Owner>>, drain: Drain) -> Result<(), Error> {
     Edge::start(config, owners, drain)?.finished().await;
     Ok(())
 }
 
 impl Edge {
-    /// Binds every listener and begins to serve, in the current runtime.
-    pub fn start(config: Config, owners: Vec<Owner>, drain: Drain) -> Result<Self, Error> {
+    /// Binds every listener and begins to serve, in the current runtime, accounts of these owners, who may come and go.
+    pub fn start(config: Config, owners: watch::Receiver<Vec<Owner>>, drain: Drain) -> Result<Self, Error> {
         let tls = Tls::new(&config)?;
         let needs_tls = !config.direct_tls.is_empty()
             || !config.https.is_empty()
@@ -104,8 +101,7 @@ impl Edge {
         if needs_tls && tls.is_none() {
             return Err(Error::NoCertificate);
         }
-        let links: Vec<_> = owners.iter().map(|owner| Link::new(owner.name.clone())).collect();
-        let hub = Arc::new(Hub::new(config, tls, links, drain.clone()));
+        let hub = Arc::new(Hub::new(config, tls, drain.clone()));
         let mut addresses = Addresses::default();
         let mut listeners = JoinSet::new();
         let config = &hub.config;
@@ -126,9 +122,7 @@ impl Edge {
             }
         }
         let mut tasks = JoinSet::new();
-        for (link, owner) in hub.links.iter().zip(owners) {
-            tasks.spawn(Arc::clone(link).run(Arc::clone(&hub), owner.wire));
-        }
+        tasks.spawn(owners::follow(Arc::clone(&hub), owners));
         tasks.spawn(tick(Arc::clone(&hub)));
         let running = tokio::spawn(until_drained(Arc::clone(&hub), drain, listeners, tasks));
         Ok(Self { addresses, hub, running })
@@ -216,7 +210,7 @@ async fn until_drained(hub: Arc<Hub>, drain: Drain, mut listeners: JoinSet<()>, 
     }
     drop(clients);
     // Owners say when they have taken over what was kept for clients that were closed.
-    let busy = || !hub.clients.lock().is_empty() || hub.links.iter().any(|link| link.streams() > 0);
+    let busy = || !hub.clients.lock().is_empty() || hub.streams() > 0;
     while busy() && Instant::now() < end {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -1,5 +1,5 @@
-//! The link to one owner: a stream of batches in each direction that comes back whenever it breaks. When it is new,
-//! everything that is remembered of the owner's streams is said again.
+//! The link to one owner: a stream of batches in each direction that comes back whenever it breaks. It is up when the
+//! owner has said what it owns; then everything that is remembered of its streams is said again (`moves.rs`).
 
 use std::{
     sync::{
@@ -15,17 +15,17 @@ use parking_lot::Mutex;
 use proto::{
     delivery::{Credit as Room, Hello, Origin},
     session::{
-        Attach, Bound, EdgeFrame, EdgeFrames, Ended, OwnerFrame, Resumed, edge_frame::Kind as Out,
-        ended::Why, owner_frame::Kind as In, session_client::SessionClient,
+        Bound, EdgeFrame, EdgeFrames, Ended, OwnerFrame, Resumed, edge_frame::Kind as Out, ended::Why,
+        owner_frame::Kind as In, session_client::SessionClient,
     },
 };
+use tokio::sync::Notify;
 
 use crate::{
     client::{Client, record::frame},
     credit::Credit,
     hub::Hub,
     metrics,
-    route::Owned,
 };
 
 /// Version of the frames that this edge speaks.
@@ -37,12 +37,24 @@ const BACKOFF_MAX: Duration = Duration::from_secs(2);
 /// One owner.
 pub(crate) struct Link {
     name: String,
+    life: Mutex<Life>,
+    /// Something about its life has changed.
+    changed: Notify,
     outbox: Mutex<Option<Outbox<EdgeFrame>>>,
     pub(crate) credit: Credit,
-    owned: Mutex<Owned>,
     next_exchange: AtomicU64,
     exchanges: Mutex<HashMap<u64, Arc<Client>, foldhash::fast::RandomState>>,
     streams: Mutex<HashMap<Origin, Arc<Client>, foldhash::fast::RandomState>>,
+}
+
+/// Why a link is there.
+struct Life {
+    /// The way to the owner, as it was listed last.
+    wire: Wire,
+    /// The owner is one of those that there are.
+    listed: bool,
+    /// Somebody keeps the link up.
+    running: bool,
 }
 
 /// What a batch of the owner's has changed.
@@ -55,23 +67,63 @@ struct Batch {
 }
 
 impl Link {
-    pub(crate) fn new(name: String) -> Arc<Self> {
+    pub(crate) fn new(name: String, wire: Wire) -> Arc<Self> {
         Arc::new(Self {
             name,
+            life: Mutex::new(Life { wire, listed: false, running: false }),
+            changed: Notify::new(),
             outbox: Mutex::default(),
             credit: Credit::default(),
-            owned: Mutex::default(),
             next_exchange: AtomicU64::new(1),
             exchanges: Mutex::default(),
             streams: Mutex::default(),
         })
     }
 
-    /// Keeps the link up for as long as it is polled.
-    pub(crate) async fn run(self: Arc<Self>, hub: Arc<Hub>, wire: Wire) {
+    // --- its life ---
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The owner is there, on this wire. True: whoever asks has to run the link.
+    pub(crate) fn list(&self, wire: Wire) -> bool {
+        let mut life = self.life.lock();
+        life.wire = wire;
+        life.listed = true;
+        !std::mem::replace(&mut life.running, true)
+    }
+
+    /// The owner is none of those that there are: the link ends once nothing needs it.
+    pub(crate) fn unlist(&self) {
+        self.life.lock().listed = false;
+        self.prune();
+    }
+
+    /// Looks again whether it is still needed.
+    pub(crate) fn prune(&self) {
+        if !self.life.lock().listed {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Whether nobody would miss it.
+    pub(crate) fn is_forgotten(&self) -> bool {
+        let life = self.life.lock();
+        !life.listed && !life.running && self.streams() == 0
+    }
+
+    /// Whether the owner is gone and nothing is left that it could be asked for.
+    fn is_idle(&self) -> bool {
+        !self.life.lock().listed && self.streams() == 0 && self.exchanges.lock().is_empty()
+    }
+
+    /// Keeps the link up for as long as it is polled and the owner listed.
+    pub(crate) async fn run(self: Arc<Self>, hub: Arc<Hub>) {
         let mut pause = BACKOFF_MIN;
         loop {
-            match self.once(&hub, wire.clone()).await {
+            let wire = self.life.lock().wire.clone();
+            match self.once(&hub, wire).await {
                 Ok(heard) => {
                     pause = if heard { BACKOFF_MIN } else { pause };
                     tracing::warn!(owner = self.name, "link to owner ended");
@@ -79,6 +131,15 @@ impl Link {
                 Err(status) => tracing::debug!(owner = self.name, code = ?status.code(), "owner not reached"),
             }
             self.down();
+            {
+                // What is remembered of an owner that can't be reached waits for the next one.
+                let mut life = self.life.lock();
+                if !life.listed {
+                    life.running = false;
+                    tracing::info!(owner = self.name, "link to owner is given up");
+                    return;
+                }
+            }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(BACKOFF_MAX);
         }
@@ -101,31 +162,36 @@ impl Link {
         let mut incoming = client.attach(batches).await?.into_inner();
         let mut heard = false;
         let mut batch = Batch::default();
-        while let Some(frames) = incoming.message().await? {
-            if !heard {
-                heard = true;
-                tracing::info!(owner = self.name, "link to owner is up");
-                self.up(&outbox);
-            }
-            self.perform(hub, frames.frames, &mut batch);
+        loop {
+            let frames = tokio::select! {
+                frames = incoming.message() => frames?,
+                () = self.changed.notified() => {
+                    if self.is_idle() {
+                        return Ok(heard);
+                    }
+                    continue;
+                }
+            };
+            let Some(frames) = frames else { return Ok(heard) };
+            heard = true;
+            self.perform(hub, frames.frames, &outbox, &mut batch);
             self.replenish(hub, &mut batch);
         }
-        Ok(heard)
     }
 
-    /// Says everything about every stream, then what is new.
-    fn up(&self, outbox: &Outbox<EdgeFrame>) {
-        self.credit.reset();
-        *self.outbox.lock() = Some(outbox.clone());
-        let streams: Vec<_> = self.streams.lock().values().cloned().collect();
-        for client in &streams {
-            client.attach(self);
+    /// The owner has said what it owns. True: for the first time.
+    pub(crate) fn up(&self, outbox: &Outbox<EdgeFrame>) -> bool {
+        let mut here = self.outbox.lock();
+        if here.is_some() {
+            return false;
         }
-        outbox.send(frame(Out::Attach(Box::new(Attach { last: true, ..Attach::default() }))));
+        *here = Some(outbox.clone());
         metrics::LINKS.inc();
+        tracing::info!(owner = self.name, "link to owner is up");
+        true
     }
 
-    fn down(&self) {
+    fn down(self: &Arc<Self>) {
         if let Some(outbox) = self.outbox.lock().take() {
             // An owner that ends waits until this side of the stream has ended, too.
             outbox.close();
@@ -133,14 +199,18 @@ impl Link {
         }
         self.credit.reset();
         let exchanges = std::mem::take(&mut *self.exchanges.lock());
-        for client in exchanges.values() {
-            client.abandon();
+        for client in exchanges.into_values() {
+            client.abandoned(self);
         }
     }
 
     /// Where frames go; none while the owner can't be reached.
     pub(crate) fn outbox(&self) -> Option<Outbox<EdgeFrame>> {
         self.outbox.lock().clone()
+    }
+
+    pub(crate) fn is_up(&self) -> bool {
+        self.outbox.lock().is_some()
     }
 
     /// False: the owner can't be reached.
@@ -160,9 +230,9 @@ impl Link {
         self.exchanges.lock().remove(&id)
     }
 
-    /// Whether the owner said that the slot is its own.
-    pub(crate) fn owns(&self, slot: u16) -> bool {
-        self.owned.lock().contains(slot)
+    /// Clients that have an exchange with the owner.
+    pub(crate) fn exchanging(&self) -> Vec<Arc<Client>> {
+        self.exchanges.lock().values().cloned().collect()
     }
 
     /// Streams that are remembered.
@@ -170,109 +240,139 @@ impl Link {
         self.streams.lock().len()
     }
 
+    /// The streams whose slot is one of these.
+    pub(crate) fn streams_of(&self, is: impl Fn(u16) -> bool) -> Vec<(Origin, Arc<Client>)> {
+        let streams = self.streams.lock();
+        let some = streams.iter().filter(|(id, _)| is(slot(id)));
+        some.map(|(id, client)| (*id, Arc::clone(client))).collect()
+    }
+
+    /// From now on the stream is this owner's.
+    pub(crate) fn remember(&self, id: Origin, client: Arc<Client>) -> Option<Arc<Client>> {
+        self.streams.lock().insert(id, client)
+    }
+
+    /// The stream is no more, or another owner's.
+    pub(crate) fn forget(&self, id: &Origin) {
+        self.streams.lock().remove(id);
+    }
+
     // --- frames of the owner ---
 
-    fn perform(self: &Arc<Self>, hub: &Hub, frames: Vec<OwnerFrame>, batch: &mut Batch) {
+    fn perform(
+        self: &Arc<Self>,
+        hub: &Hub,
+        frames: Vec<OwnerFrame>,
+        outbox: &Outbox<EdgeFrame>,
+        batch: &mut Batch,
+    ) {
         for kind in frames.into_iter().filter_map(|frame| frame.kind) {
             match kind {
                 In::Deliver(deliver) => {
                     batch.items += 1;
                     batch.bytes += deliver.stanza.len() as u64;
                     if let Some(client) = self.stream(deliver.stream)
-                        && client.on_deliver(*deliver)
+                        && client.on_deliver(self, *deliver)
                     {
                         batch.dirty.push(client);
                     }
                 }
                 In::Handled(handled) => {
                     if let Some(client) = self.stream(handled.stream)
-                        && client.on_handled(handled)
+                        && client.on_handled(self, handled)
                     {
                         batch.dirty.push(client);
                     }
                 }
                 In::Enabled(enabled) => {
                     if let Some(client) = self.stream(enabled.stream)
-                        && client.on_enabled(&enabled)
+                        && client.on_enabled(self, &enabled)
                     {
                         batch.dirty.push(client);
                     }
                 }
                 In::State(state) => {
                     if let Some(client) = self.stream(state.stream) {
-                        client.on_state(&state);
+                        client.on_state(self, &state);
                     }
                 }
                 In::Credit(room) => self.credit.add(room.items, room.bytes),
                 In::Welcome(welcome) => hub.welcome(welcome.hosts),
-                In::Table(table) => *self.owned.lock() = Owned::of(&table),
-                other => self.perform_rare(other),
+                In::Table(table) => hub.announced(self, &table, outbox),
+                other => self.perform_rare(hub, other),
             }
         }
         for client in batch.dirty.drain(..) {
-            client.settle(&mut batch.frames);
+            client.settle(self, &mut batch.frames);
         }
         self.send(&mut batch.frames);
         batch.frames.clear();
     }
 
-    fn perform_rare(self: &Arc<Self>, kind: In) {
+    fn perform_rare(self: &Arc<Self>, hub: &Hub, kind: In) {
         match kind {
             In::Login(reply) => {
                 if let (Some(client), Some(step)) = (self.exchange(reply.exchange), reply.step) {
-                    client.on_login(step);
+                    client.on_login(self, reply.exchange, step);
                 }
             }
             In::Register(reply) => {
                 if let Some(client) = self.exchange(reply.exchange) {
-                    client.on_registered(&reply.stanza);
+                    client.on_registered(self, reply.exchange, &reply.stanza);
                 }
             }
-            In::Bound(bound) => self.on_bound(&bound),
-            In::Resumed(resumed) => self.on_resumed(&resumed),
+            In::Bound(bound) => self.on_bound(hub, &bound),
+            In::Resumed(resumed) => self.on_resumed(hub, &resumed),
             In::Hibernated(gone) => {
                 let client = self.stream(gone.stream);
-                let is_it = client.is_some_and(|client| client.is_generation(gone.generation));
-                let _gone = gone.stream.filter(|_| is_it).and_then(|id| self.streams.lock().remove(&id));
+                let is_it = client.is_some_and(|client| client.is_over(self, gone.generation));
+                let _gone = gone.stream.filter(|_| is_it).map(|id| self.forget(&id));
             }
             In::Close(close) => {
                 if let Some(client) = self.stream(close.stream)
-                    && client.on_close(&close)
+                    && client.on_close(self, &close)
                 {
-                    let _gone = close.stream.and_then(|id| self.streams.lock().remove(&id));
+                    let _gone = close.stream.map(|id| self.forget(&id));
                 }
             }
-            // `Moved`: slots are static, nothing moves yet. The others are no rare ones.
+            In::Moved(moved) => {
+                if let Some(client) = self.exchange(moved.exchange) {
+                    client.on_moved(self, &moved);
+                }
+            }
+            // They are no rare ones.
             _ => {}
         }
     }
 
-    fn on_bound(self: &Arc<Self>, bound: &Bound) {
+    fn on_bound(self: &Arc<Self>, hub: &Hub, bound: &Bound) {
+        let _stays = hub.moving.read();
         let client = self.exchange(bound.exchange);
         if !bound.condition.is_empty() {
             if let Some(client) = client {
-                client.on_refused(&bound.condition, None);
+                client.on_refused(self, bound.exchange, &bound.condition, None);
             }
         } else if let (Some(client), Some(id)) = (client, bound.stream)
             && client.on_bound(self, id, bound)
         {
-            self.streams.lock().insert(id, client);
+            self.remember(id, client);
         } else {
             self.ended(bound.stream, bound.generation, Why::Lost);
         }
     }
 
-    fn on_resumed(self: &Arc<Self>, resumed: &Resumed) {
+    fn on_resumed(self: &Arc<Self>, hub: &Hub, resumed: &Resumed) {
+        let _stays = hub.moving.read();
         let client = self.exchange(resumed.exchange);
         if !resumed.condition.is_empty() {
             if let Some(client) = client {
-                client.on_refused(&resumed.condition, resumed.has_h.then_some(resumed.h));
+                let h = resumed.has_h.then_some(resumed.h);
+                client.on_refused(self, resumed.exchange, &resumed.condition, h);
             }
         } else if let (Some(client), Some(id)) = (client, resumed.stream)
             && client.on_resumed(self, id, resumed)
         {
-            let before = self.streams.lock().insert(id, client);
-            if let Some(before) = before {
+            if let Some(before) = self.remember(id, client) {
                 before.displace();
             }
         } else {
@@ -300,6 +400,11 @@ impl Link {
             self.send(&mut vec![frame(Out::Credit(Room { items, bytes }))]);
         }
     }
+}
+
+/// The slot of a stream's account: owners put it first into the ids that they make.
+pub(crate) fn slot(stream: &Origin) -> u16 {
+    (stream.high >> 48) as u16
 }
 
 /// Which start of this process it is.

@@ -7,13 +7,13 @@ mod hand;
 
 use std::time::Duration;
 
-use hand::{Client, Hand, STREAM, edge};
+use hand::{Client, Hand, STREAM, deliver, edge, enabled};
 use node::carry;
 use proto::session::{
-    Above, Bound, Close, Deliver, Enabled, Handled, Hibernated, LoginReply, LoginSuccess, Resumed, State,
+    Above, Bound, Close, Deliver, Handled, Hibernated, LoginReply, LoginSuccess, Resumed, State,
     edge_frame::Kind as Out, ended::Why, login::Step, login_reply::Step as Reply, owner_frame::Kind as In,
 };
-use xmpp::stanza::{Kind, Payload, Stanza, Type};
+use xmpp::stanza::Kind;
 
 #[tokio::test]
 async fn a_client_logs_in_and_its_stanzas_are_items() {
@@ -221,7 +221,9 @@ async fn the_owner_closes_a_stream() {
 #[tokio::test]
 async fn a_login_fails_for_now_while_no_owner_is_there() {
     let mut hand = Hand::new();
-    let edge = edge(&hand);
+    let mut config = hand::config();
+    config.limits.owner_wait_ms = 0;
+    let edge = hand::edge_with(&hand, config);
     hand.welcome().await;
     let mut juliet = Client::connect(&edge).await;
     juliet.open().await;
@@ -308,23 +310,6 @@ async fn an_owner_without_room_holds_back_the_client() {
     assert!(tokio::time::timeout(Duration::from_millis(200), hand.hears()).await.is_err());
     hand.says(In::Credit(proto::delivery::Credit { items: 1, bytes: 1_000 }));
     assert!(matches!(hand.hears().await, Out::Item(item) if item.uid.as_ref().unwrap().n == 2));
-}
-
-fn deliver(out_n: u64, payload: &str) -> Deliver {
-    let mut stanza = Stanza::message(Type::Normal);
-    stanza.payload = Payload::from_parts(bytes::Bytes::copy_from_slice(payload.as_bytes()), Vec::new());
-    Deliver { stream: Some(STREAM), generation: 1, out_n, stanza: carry::pack(&stanza), ..Deliver::default() }
-}
-
-fn enabled(hand: &Hand, out_base: u64) {
-    hand.says(In::Enabled(Enabled {
-        stream: Some(STREAM),
-        generation: 1,
-        resume: true,
-        max_s: 60,
-        out_base,
-        id: "sm".into(),
-    }));
 }
 
 fn handled(h: u64) -> Handled {

@@ -24,7 +24,7 @@ pub(crate) async fn edge(source: Source) -> anyhow::Result<()> {
     let urls = &configuration.cluster.owners;
     let wires = wires("cluster.owners", urls)?;
     let owners = urls.iter().zip(wires).map(|(url, wire)| ::edge::Owner { name: url.clone(), wire });
-    let edge = ::edge::Edge::start(configuration.edge, owners.collect(), drain)?;
+    let edge = ::edge::Edge::start(configuration.edge, ::edge::Owner::fixed(owners.collect()), drain)?;
     tracing::info!("edge is ready");
     edge.finished().await;
     Ok(())

@@ -46,7 +46,7 @@ pub(crate) async fn run(arguments: Run) -> anyhow::Result<()> {
     let router = router::Router::start(configuration.router.clone());
     let owner = role::own(&configuration, store, vec![wire::local(router.service())]).await?;
     let here = edge::Owner { name: configuration.session.member.clone(), wire: wire::local(owner.service()) };
-    let edge = edge::Edge::start(configuration.edge.clone(), vec![here], drain)?;
+    let edge = edge::Edge::start(configuration.edge.clone(), edge::Owner::fixed(vec![here]), drain)?;
 
     if dev.is_some() {
         println!("{}", ready_line(&configuration, &edge.addresses, authority.as_deref()));

@@ -31,6 +31,7 @@ impl Owner {
             epoch: self.epoch,
             hosts: self.hosts().map(|host| describe(host)).collect(),
             resume_max_s: self.config.resume_max_s,
+            admissions_per_s: 0,
         }
     }
 

@@ -4,6 +4,7 @@
 //! are performed by whoever reads them from the link: they are written straight to the socket if it takes them, and
 //! only what it does not take wakes the task.
 
+mod exchange;
 mod negotiation;
 mod owner;
 pub(crate) mod record;
@@ -22,7 +23,7 @@ use proto::session::{Acked, Csi, EdgeFrame, Enable, Ended, edge_frame::Kind, end
 use xmpp::stream::{Condition, Ending, Event, Framing, Machine, StreamError};
 
 use self::{
-    negotiation::Exchange,
+    exchange::Exchange,
     record::{Record, frame},
 };
 use crate::{
@@ -98,9 +99,9 @@ impl Wake for Client {
 /// Serves a client until it is gone.
 pub(crate) async fn serve(hub: Arc<Hub>, transport: Transport, listener: Listener, place: Place) {
     let client = Client::new(hub, transport, listener, place);
-    client.hub.clients.lock().insert(Arc::as_ptr(&client) as usize, Arc::downgrade(&client));
+    client.hub.enter(&client);
     poll_fn(|cx| client.poll(cx)).await;
-    client.hub.clients.lock().remove(&(Arc::as_ptr(&client) as usize));
+    client.hub.leave(&client);
     client.leave();
 }
 
@@ -174,6 +175,7 @@ impl Client {
             transport.ping(cx, queue);
         }
         self.find_host(state);
+        self.pursue(state, now);
         let mut failed = false;
         for turn in 1..=READS_MAX {
             failed = !self.read_what_is_there(state, scratch, now, cx);
@@ -305,9 +307,9 @@ impl Client {
                 metrics::STANZAS_IN.inc();
                 let n = state.machine.counts().arrived;
                 state.controls.0 = 0;
-                let (frame, bytes) = record.item(n, &stanza, unix_ms());
-                scratch.frames.push(frame);
-                if let Some(link) = &state.link {
+                let item = record.item(n, &stanza, unix_ms());
+                if let (Some((frame, bytes)), Some(link)) = (item, &state.link) {
+                    scratch.frames.push(frame);
                     link.credit.spend(1, bytes as u64);
                 }
             }
@@ -413,8 +415,8 @@ impl Client {
     }
 
     fn arm(self: &Arc<Self>, state: &mut State) {
-        let handshake = state.exchange.as_ref().and_then(|exchange| exchange.handshake_until);
-        let deadline = [state.machine.deadline(), handshake].into_iter().flatten().min();
+        let exchange = state.exchange.as_ref().and_then(|exchange| exchange.deadline());
+        let deadline = [state.machine.deadline(), exchange].into_iter().flatten().min();
         if let Some(deadline) = deadline {
             self.arm_at(state, deadline);
         }

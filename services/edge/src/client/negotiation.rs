@@ -1,4 +1,4 @@
-//! Until a resource is bound: TLS, and an exchange with an owner.
+//! Until a resource is bound: TLS, and what owners are asked and answer (`exchange.rs`).
 
 use std::{
     sync::Arc,
@@ -7,9 +7,7 @@ use std::{
 };
 
 use node::carry::{self, View};
-use proto::session::{
-    Bind, Binding, Gone, Login, LoginStart, Register, Resume, edge_frame::Kind, login::Step,
-};
+use proto::session::{Bind, Binding, Login, LoginStart, Register, Resume, edge_frame::Kind, login::Step};
 use tokio_rustls::TlsAcceptor;
 use xmpp::{
     jid::Jid,
@@ -18,39 +16,8 @@ use xmpp::{
     stream::{Condition, Ending, Event},
 };
 
-use super::{Client, LINGER, State, record::frame};
-use crate::{hub::Place, link::Link, metrics, route, transport::Transport};
-
-/// A client that has no stream with an owner yet.
-pub(super) struct Exchange {
-    /// Number of the exchange on its link.
-    id: Option<u64>,
-    /// Slot of the account that the login names.
-    slot: Option<u16>,
-    pub(super) address: Box<str>,
-    /// The transport is protected.
-    pub(super) tls: bool,
-    /// End of the TLS handshake that runs.
-    pub(super) handshake_until: Option<Instant>,
-    /// STARTTLS was accepted: the handshake begins when the answer is written.
-    upgrade: bool,
-    /// A header came before any owner said which hosts there are.
-    domain: Option<Jid>,
-}
-
-impl Exchange {
-    pub(super) fn new(place: &Place, tls: bool, handshake_until: Option<Instant>) -> Self {
-        Self {
-            id: None,
-            slot: None,
-            address: place.address().to_string().into(),
-            tls,
-            handshake_until,
-            upgrade: false,
-            domain: None,
-        }
-    }
-}
+use super::{Client, LINGER, State};
+use crate::{link::Link, metrics, route, transport::Transport};
 
 impl Client {
     // --- TLS ---
@@ -101,7 +68,7 @@ impl Client {
     // --- events ---
 
     pub(super) fn negotiate(self: &Arc<Self>, state: &mut State, event: Event, now: Instant) {
-        let step = match event {
+        let question = match event {
             Event::Opened { domain } => {
                 if let Some(exchange) = &mut state.exchange {
                     exchange.domain = Some(domain);
@@ -122,35 +89,33 @@ impl Client {
                 return;
             }
             Event::Login { mechanism, initial } => {
-                let slot = route::slot(mechanism, initial.as_deref().unwrap_or_default(), &facts(state).0);
-                self.route(state, slot);
-                Step::Start(start(state, mechanism, initial))
+                let slot =
+                    route::of_login(mechanism, initial.as_deref().unwrap_or_default(), &facts(state).0);
+                state.is_about(slot);
+                login(Step::Start(start(state, mechanism, initial)))
             }
-            Event::Response(data) => Step::Response(data.into()),
-            Event::LoginAborted => Step::Abort(true),
+            Event::Response(data) => login(Step::Response(data.into())),
+            Event::LoginAborted => return Self::abort(state),
             Event::Register(stanza) => {
                 let (domain, address, tls) = facts(state);
+                state.is_about(route::of_registration(&stanza, &domain));
                 let stanza = carry::pack(&stanza);
-                return self.ask(state, |exchange| {
-                    Kind::Register(Register { exchange, domain, address, tls, stanza })
-                });
+                Kind::Register(Register { exchange: 0, domain, address, tls, stanza })
             }
             Event::Bind { resource } => {
                 let (_, address, tls) = facts(state);
                 let (jid, resource) = (authorised(state), resource.unwrap_or_default());
-                return self
-                    .ask(state, |exchange| Kind::Bind(Bind { exchange, jid, resource, address, tls }));
+                Kind::Bind(Bind { exchange: 0, jid, resource, address, tls })
             }
             Event::Resume { previd, h } => {
                 let (_, address, _) = facts(state);
                 let jid = authorised(state);
-                return self
-                    .ask(state, |exchange| Kind::Resume(Resume { exchange, jid, previd, h, address }));
+                Kind::Resume(Resume { exchange: 0, jid, previd, h, address })
             }
             // Only a bound stream has these.
             Event::Stanza(_) | Event::Acked(_) | Event::Enable { .. } | Event::Active(_) => return,
         };
-        self.ask(state, |exchange| Kind::Login(Login { exchange, step: Some(step) }));
+        self.ask(state, question, now);
     }
 
     /// Accepts the domain of the first header, or not; without a word of any owner, it waits.
@@ -167,76 +132,18 @@ impl Client {
         }
     }
 
-    /// A login begins: it goes to the owner of the slot, wherever one before it went.
-    fn route(&self, state: &mut State, slot: Option<u16>) {
-        let Some(exchange) = &mut state.exchange else { return };
-        exchange.slot = slot;
-        let next = self.hub.link(slot);
-        if let Some(link) =
-            state.link.take_if(|link| next.as_ref().is_none_or(|next| !Arc::ptr_eq(next, link)))
-            && let Some(id) = exchange.id.take()
-        {
-            link.finish(id);
-            link.send(&mut vec![frame(Kind::Gone(Gone { exchange: id }))]);
-        }
-    }
-
-    /// Sends a step of the exchange to its owner.
-    fn ask(self: &Arc<Self>, state: &mut State, kind: impl FnOnce(u64) -> Kind) {
-        let Some(exchange) = &mut state.exchange else { return };
-        if exchange.id.is_none() {
-            state.link = self.hub.link(exchange.slot);
-            exchange.id = state.link.as_ref().map(|link| link.begin(self));
-        }
-        let sent = match (&state.link, exchange.id) {
-            (Some(link), Some(id)) => link.send(&mut vec![frame(kind(id))]),
-            _ => false,
-        };
-        if !sent {
-            Self::unanswered(state);
-        }
-    }
-
-    /// The owner of the exchange is gone.
-    pub(crate) fn abandon(self: &Arc<Self>) {
-        let mut state = self.state.lock();
-        Self::unanswered(&mut state);
-        super::wake(state);
-    }
-
-    fn unanswered(state: &mut State) {
-        let State { machine, queue, exchange, .. } = state;
-        let Some(exchange) = exchange else { return };
-        exchange.id = None;
-        let authorised = machine.authorised().is_some();
-        // A login may be tried again; what follows it is known to that owner only.
-        machine.refuse_login(sasl::Condition::TemporaryAuthFailure, "", false, &mut queue.out);
-        if authorised || machine.is_paused() && exchange.domain.is_none() && !exchange.upgrade {
-            machine.fail(&Condition::ResourceConstraint.into(), &mut queue.out);
-        }
-    }
-
-    /// The client is gone, or has its stream.
-    pub(super) fn leave_exchange(state: &mut State) {
-        let id = state.exchange.take().and_then(|exchange| exchange.id);
-        if let (Some(link), Some(id)) = (&state.link, id)
-            && link.finish(id).is_some()
-        {
-            link.send(&mut vec![frame(Kind::Gone(Gone { exchange: id }))]);
-        }
-    }
-
-    /// The exchange ended in a stream.
-    pub(super) fn enter(state: &mut State, link: &Link) {
-        if let Some(id) = state.exchange.take().and_then(|exchange| exchange.id) {
-            link.finish(id);
-        }
-    }
-
     /// The owner's answer to a step of a login.
-    pub(crate) fn on_login(&self, step: proto::session::login_reply::Step) {
+    pub(crate) fn on_login(&self, link: &Arc<Link>, exchange: u64, step: proto::session::login_reply::Step) {
         use proto::session::login_reply::Step;
         let mut state = self.state.lock();
+        if !state.is_answered(link, exchange) {
+            return;
+        }
+        if let Step::Success(success) = &step
+            && let Ok(jid) = Jid::from_prepared(&success.jid)
+        {
+            state.is_about(Some(route::of(&jid)));
+        }
         let State { machine, queue, .. } = &mut *state;
         let out = &mut queue.out;
         match step {
@@ -259,8 +166,11 @@ impl Client {
     }
 
     /// The owner's answer to a stanza of registration.
-    pub(crate) fn on_registered(&self, stanza: &[u8]) {
+    pub(crate) fn on_registered(&self, link: &Arc<Link>, exchange: u64, stanza: &[u8]) {
         let mut state = self.state.lock();
+        if !state.is_answered(link, exchange) {
+            return;
+        }
         let State { machine, queue, .. } = &mut *state;
         let framed = queue.out.is_framed();
         match View::of(stanza) {
@@ -273,8 +183,11 @@ impl Client {
     }
 
     /// No resource, or no old stream, for the client.
-    pub(crate) fn on_refused(&self, condition: &str, h: Option<u32>) {
+    pub(crate) fn on_refused(&self, link: &Arc<Link>, exchange: u64, condition: &str, h: Option<u32>) {
         let mut state = self.state.lock();
+        if !state.is_answered(link, exchange) {
+            return;
+        }
         let State { machine, queue, .. } = &mut *state;
         let condition = xmpp::stanza::Condition::from_name(condition)
             .unwrap_or(xmpp::stanza::Condition::InternalServerError);
@@ -282,6 +195,19 @@ impl Client {
         machine.refuse_bind(&StanzaError::from(condition), &mut queue.out);
         super::wake(state);
     }
+}
+
+impl State {
+    /// Which slot is asked about from here on.
+    fn is_about(&mut self, slot: Option<u16>) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.slot = slot;
+        }
+    }
+}
+
+fn login(step: Step) -> Kind {
+    Kind::Login(Login { exchange: 0, step: Some(step) })
 }
 
 fn start(state: &State, mechanism: Mechanism, initial: Option<Vec<u8>>) -> LoginStart {

@@ -21,18 +21,24 @@ use super::{
     Client, State,
     record::{Record, frame},
 };
-use crate::{exit, link::Link, metrics, transport::Transport};
+use crate::{
+    exit,
+    link::{Link, slot},
+    metrics,
+    transport::Transport,
+};
 
 impl Client {
     /// The client has a resource. False: it is gone already.
     pub(crate) fn on_bound(self: &Arc<Self>, link: &Arc<Link>, id: Origin, bound: &Bound) -> bool {
         let Ok(jid) = Jid::from_prepared(&bound.jid) else { return false };
         let mut state = self.state.lock();
-        if state.exchange.is_none() || state.machine.is_over() {
+        if !self.enter(&mut state, link, bound.exchange, id) {
             return false;
         }
-        Self::enter(&mut state, link);
-        state.record = Some(Box::new(Record::new(id, bound.generation, link.outbox())));
+        let mut record = Record::new(id, bound.generation, link.outbox());
+        record.holds = !self.hub.takes(link, slot(&id));
+        state.record = Some(Box::new(record));
         let State { machine, queue, .. } = &mut *state;
         machine.bind(jid, Instant::now(), &mut queue.out);
         metrics::BOUND.inc();
@@ -44,11 +50,11 @@ impl Client {
     pub(crate) fn on_resumed(self: &Arc<Self>, link: &Arc<Link>, id: Origin, resumed: &Resumed) -> bool {
         let Ok(jid) = Jid::from_prepared(&resumed.jid) else { return false };
         let mut state = self.state.lock();
-        if state.exchange.is_none() || state.machine.is_over() {
+        if !self.enter(&mut state, link, resumed.exchange, id) {
             return false;
         }
-        Self::enter(&mut state, link);
         let mut record = Record::new(id, resumed.generation, link.outbox());
+        record.holds = !self.hub.takes(link, slot(&id));
         record.resume(&resumed.state, resumed.position, resumed.max_s);
         state.record = Some(Box::new(record));
         let counts = Counts {
@@ -76,13 +82,14 @@ impl Client {
     }
 
     /// A stanza for the client. True: it is the first since [`Client::settle`].
-    pub(crate) fn on_deliver(&self, deliver: Deliver) -> bool {
+    pub(crate) fn on_deliver(&self, link: &Arc<Link>, deliver: Deliver) -> bool {
         let mut state = self.state.lock();
-        let State { machine, queue, record, transport, dirty, .. } = &mut *state;
-        let Some(record) = record.as_deref_mut().filter(|record| record.generation == deliver.generation)
-        else {
+        let State { machine, queue, transport, dirty, record, link: with, .. } = &mut *state;
+        let Some(record) = of(record, with.as_ref(), link, deliver.generation) else { return false };
+        // An owner that was told again what the client was given may have given more meanwhile, and gives that again.
+        if deliver.out_n > 0 && deliver.out_n <= machine.counts().given {
             return false;
-        };
+        }
         let gone = transport.is_gone() || machine.is_over();
         let stanza = View::of(&deliver.stanza).ok();
         if stanza.is_none() && !deliver.stanza.is_empty() {
@@ -106,8 +113,15 @@ impl Client {
     }
 
     /// After a batch: what was given goes to the socket, in this thread if the socket takes it.
-    pub(crate) fn settle(self: &Arc<Self>, frames: &mut Vec<EdgeFrame>) {
+    pub(crate) fn settle(self: &Arc<Self>, link: &Arc<Link>, frames: &mut Vec<EdgeFrame>) {
         let mut state = self.state.lock();
+        if !is_with(state.link.as_ref(), link) {
+            // It has moved since, and the next owner was told of all that it was given; the task writes it.
+            let State { machine, queue, dirty, .. } = &mut *state;
+            *dirty = false;
+            machine.settle(Instant::now(), &mut queue.out);
+            return super::wake(state);
+        }
         let State { machine, queue, record, transport, dirty, .. } = &mut *state;
         *dirty = false;
         let Some(record) = record.as_deref_mut() else { return };
@@ -148,13 +162,10 @@ impl Client {
         }
     }
 
-    pub(crate) fn on_handled(&self, handled: Handled) -> bool {
+    pub(crate) fn on_handled(&self, link: &Arc<Link>, handled: Handled) -> bool {
         let mut state = self.state.lock();
-        let State { machine, queue, record, dirty, waker, .. } = &mut *state;
-        let Some(record) = record.as_deref_mut().filter(|record| record.generation == handled.generation)
-        else {
-            return false;
-        };
+        let State { machine, queue, dirty, waker, record, link: with, .. } = &mut *state;
+        let Some(record) = of(record, with.as_ref(), link, handled.generation) else { return false };
         machine.handled(handled.h, &mut queue.out);
         let limits = &self.hub.config.limits;
         let was_full = record.unfinished().0 >= limits.unfinished_items
@@ -166,34 +177,29 @@ impl Client {
         !queue.is_empty() && !std::mem::replace(dirty, true)
     }
 
-    pub(crate) fn on_state(&self, blob: &Blob) {
-        let mut state = self.state.lock();
-        if let Some(record) =
-            state.record.as_deref_mut().filter(|record| record.generation == blob.generation)
-        {
+    pub(crate) fn on_state(&self, link: &Arc<Link>, blob: &Blob) {
+        let State { record, link: with, .. } = &mut *self.state.lock();
+        if let Some(record) = of(record, with.as_ref(), link, blob.generation) {
             record.remember(blob);
         }
     }
 
-    pub(crate) fn on_enabled(&self, enabled: &Enabled) -> bool {
+    pub(crate) fn on_enabled(&self, link: &Arc<Link>, enabled: &Enabled) -> bool {
         let mut state = self.state.lock();
-        let State { machine, queue, record, dirty, .. } = &mut *state;
-        let Some(record) = record.as_deref_mut().filter(|record| record.generation == enabled.generation)
-        else {
-            return false;
-        };
+        let State { machine, queue, dirty, record, link: with, .. } = &mut *state;
+        let Some(record) = of(record, with.as_ref(), link, enabled.generation) else { return false };
         record.enabled(enabled.resume, enabled.max_s);
         machine.enable(enabled.resume.then_some((&*enabled.id, enabled.max_s)), &mut queue.out);
         !std::mem::replace(dirty, true)
     }
 
     /// The owner ends the stream. True: there is nothing left to remember.
-    pub(crate) fn on_close(self: &Arc<Self>, close: &Close) -> bool {
+    pub(crate) fn on_close(self: &Arc<Self>, link: &Arc<Link>, close: &Close) -> bool {
         let mut state = self.state.lock();
-        if state.record.as_ref().is_none_or(|record| record.generation != close.generation) {
+        let State { machine, queue, record, link: with, .. } = &mut *state;
+        if of(record, with.as_ref(), link, close.generation).is_none() {
             return false;
         }
-        let State { machine, queue, .. } = &mut *state;
         match Condition::from_name(&close.condition) {
             Some(condition) if close.text.is_empty() => machine.fail(&condition.into(), &mut queue.out),
             Some(condition) => {
@@ -207,23 +213,55 @@ impl Client {
         true
     }
 
-    /// Whether what is remembered is of this generation, so that `Hibernated` ends it.
-    pub(crate) fn is_generation(&self, generation: u64) -> bool {
-        self.state.lock().record.as_ref().is_none_or(|record| record.generation == generation)
+    /// Whether nothing is left to remember when this owner says that this generation is over.
+    pub(crate) fn is_over(&self, link: &Arc<Link>, generation: u64) -> bool {
+        let state = self.state.lock();
+        is_with(state.link.as_ref(), link)
+            && state.record.as_ref().is_none_or(|record| record.generation == generation)
     }
 
-    /// The link is new: says everything about the stream.
-    pub(crate) fn attach(&self, link: &Link) {
+    /// The stream is this owner's from here on: says everything about it. False: there is nothing to remember.
+    pub(crate) fn attach(&self, link: &Arc<Link>) -> bool {
         let mut frames = Vec::new();
         let mut state = self.state.lock();
         let State { machine, record, transport, place, .. } = &mut *state;
-        let (Some(record), Some(jid)) = (record, machine.jid()) else { return };
+        let (Some(record), Some(jid)) = (record, machine.jid()) else { return false };
         let lost = transport.is_gone() || machine.is_over();
         record.outbox = link.outbox();
+        record.holds = !self.hub.takes(link, slot(&record.id));
         let address = place.as_ref().map_or_else(String::new, |place| place.address().to_string());
-        record.attach(jid.as_str(), machine.counts(), machine.is_managed(), lost, address, &mut frames);
+        let (items, bytes) =
+            record.attach(jid.as_str(), machine.counts(), machine.is_managed(), lost, address, &mut frames);
         record.send(&mut frames);
+        link.credit.spend(items, bytes);
+        if !is_with(state.link.as_ref(), link) {
+            state.link = Some(Arc::clone(link));
+            // It may wait for room at the owner before.
+            super::wake(state);
+        }
+        true
     }
+
+    /// The owner takes nothing new: items wait for the next one.
+    pub(crate) fn hold(&self) {
+        if let Some(record) = &mut self.state.lock().record {
+            record.holds = true;
+        }
+    }
+}
+
+/// What is remembered, if this owner speaks of it.
+fn of<'a>(
+    record: &'a mut Option<Box<Record>>,
+    with: Option<&Arc<Link>>,
+    link: &Arc<Link>,
+    generation: u64,
+) -> Option<&'a mut Record> {
+    record.as_deref_mut().filter(|record| is_with(with, link) && record.generation == generation)
+}
+
+fn is_with(with: Option<&Arc<Link>>, link: &Arc<Link>) -> bool {
+    with.is_some_and(|with| Arc::ptr_eq(with, link))
 }
 
 fn keep(record: &mut Record, given: u64, frames: &mut Vec<EdgeFrame>) {

@@ -34,6 +34,8 @@ pub(crate) struct Record {
     pub(crate) generation: u64,
     /// Where frames for its owner go; none while the link is down.
     pub(crate) outbox: Option<Outbox<EdgeFrame>>,
+    /// New items wait here for the next owner.
+    pub(crate) holds: bool,
     pub(crate) resume: bool,
     pub(crate) max_s: u32,
     unfinished: VecDeque<Unfinished>,
@@ -66,6 +68,7 @@ impl Record {
             id,
             generation,
             outbox,
+            holds: false,
             resume: false,
             max_s: 0,
             unfinished: VecDeque::new(),
@@ -108,11 +111,13 @@ impl Record {
 
     // --- in ---
 
-    /// A stanza of the client's, its `n`th: a frame for the owner, and its bytes as credit counts them.
-    pub(crate) fn item(&mut self, n: u64, stanza: &Stanza, now_ms: u64) -> (EdgeFrame, usize) {
+    /// A stanza of the client's, its `n`th: a frame for the owner, if it takes items now, and its bytes as credit counts
+    /// them.
+    pub(crate) fn item(&mut self, n: u64, stanza: &Stanza, now_ms: u64) -> Option<(EdgeFrame, usize)> {
         self.track(stanza, now_ms);
         let unfinished = Unfinished { n, since_ms: now_ms, stanza: carry::pack(stanza) };
-        let item = (unfinished.frame(self.id, self.generation), unfinished.stanza.len());
+        let item =
+            (!self.holds).then(|| (unfinished.frame(self.id, self.generation), unfinished.stanza.len()));
         self.unfinished_bytes += unfinished.size();
         self.unfinished.push_back(unfinished);
         item
@@ -221,6 +226,7 @@ impl Record {
     }
 
     /// Everything, for an owner that has nothing or lost the link: the stream, its unfinished items, what else was said.
+    /// Answers how many items and bytes of them there are.
     pub(crate) fn attach(
         &self,
         jid: &str,
@@ -229,7 +235,7 @@ impl Record {
         lost: bool,
         address: String,
         frames: &mut Vec<EdgeFrame>,
-    ) {
+    ) -> (i64, u64) {
         frames.push(frame(Kind::Attach(Box::new(Attach {
             stream: Some(self.id),
             generation: self.generation,
@@ -253,10 +259,15 @@ impl Record {
             address,
             lost,
             last: false,
+            epoch: 0,
         }))));
-        let open = self.unfinished.iter().filter(|item| !self.above.iter().any(|above| above.n == item.n));
-        frames.extend(open.map(|item| item.frame(self.id, self.generation)));
+        let mut spent = (0, 0);
+        for item in self.unfinished.iter().filter(|item| !self.above.iter().any(|above| above.n == item.n)) {
+            spent = (spent.0 + 1, spent.1 + item.stanza.len() as u64);
+            frames.push(item.frame(self.id, self.generation));
+        }
         frames.extend(self.said.iter().cloned());
+        spent
     }
 }
 

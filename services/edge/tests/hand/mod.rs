@@ -8,11 +8,11 @@
 use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::{Stream, StreamExt};
-use node::{Outbox, shutdown::Drain, shutdown::Drainer, wire};
+use node::{Outbox, carry, shutdown::Drain, shutdown::Drainer, wire};
 use parking_lot::Mutex;
-use proto::delivery::Origin;
+use proto::delivery::{Origin, Slots, Table};
 use proto::session::{
-    Bound, EdgeFrames, Host, LoginReply, LoginSuccess, OwnerFrame, OwnerFrames, Welcome,
+    Bound, Deliver, EdgeFrames, Enabled, Host, LoginReply, LoginSuccess, OwnerFrame, OwnerFrames, Welcome,
     edge_frame::Kind as Out,
     login_reply::Step,
     owner_frame::Kind as In,
@@ -21,11 +21,14 @@ use proto::session::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    sync::mpsc,
+    sync::{mpsc, watch},
 };
 use tonic::{Request, Response, Status, Streaming};
+use xmpp::stanza::{Payload, Stanza, Type};
 
-pub(crate) const STREAM: Origin = Origin { high: 1, low: 2 };
+/// The slot of juliet@capulet.example.
+pub(crate) const SLOT: u32 = 1773;
+pub(crate) const STREAM: Origin = Origin { high: (SLOT as u64) << 48 | 1, low: 2 };
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The owner's side of the link.
@@ -63,8 +66,14 @@ impl Hand {
         Self { attached, service, life: None, heard: std::collections::VecDeque::new() }
     }
 
-    /// Greets the edge whenever it comes (back).
+    /// Greets the edge whenever it comes (back): all slots are this owner's.
     pub(crate) async fn welcome(&mut self) {
+        self.greet().await;
+        self.owns(0..=4095, 1);
+    }
+
+    /// Greets the edge and doesn't say yet what it owns.
+    pub(crate) async fn greet(&mut self) {
         let life = tokio::time::timeout(PATIENCE, self.attached.recv()).await.expect("no edge came").unwrap();
         self.life = Some(life);
         assert!(matches!(self.hears().await, Out::Hello(hello) if hello.role == "edge"));
@@ -73,16 +82,28 @@ impl Hand {
         assert!(matches!(self.hears().await, Out::Credit(_)));
     }
 
+    /// These slots are all that it owns.
+    pub(crate) fn owns(&self, slots: std::ops::RangeInclusive<u32>, epoch: u64) {
+        let (first, last) = slots.into_inner();
+        let owned = vec![Slots { first, last, epoch, ..Slots::default() }];
+        self.says(In::Table(Table { owned, ..Table::default() }));
+    }
+
     /// The edge has said all that it remembers.
     pub(crate) async fn attached(&mut self) {
         self.until(|kind| matches!(kind, Out::Attach(attach) if attach.last)).await;
+    }
+
+    /// It is on a list of owners.
+    pub(crate) fn listed(&self, name: &str) -> edge::Owner {
+        edge::Owner { name: name.into(), wire: wire::local(SessionServer::new(self.service.clone())) }
     }
 
     pub(crate) fn says(&self, kind: In) {
         self.life.as_ref().unwrap().0.send(OwnerFrame { kind: Some(kind) });
     }
 
-    /// The next frame, of those that aren't said at each start.
+    /// The next frame.
     pub(crate) async fn hears(&mut self) -> Out {
         while self.heard.is_empty() {
             let frames = self.life.as_mut().unwrap().1.message();
@@ -93,8 +114,21 @@ impl Hand {
         self.heard.pop_front().unwrap()
     }
 
+    /// Hears nothing for a while.
+    pub(crate) async fn is_left_alone(&mut self) {
+        let heard = tokio::time::timeout(Duration::from_millis(200), self.hears()).await;
+        assert!(heard.is_err(), "{heard:?}");
+    }
+
     pub(crate) async fn until(&mut self, is: impl Fn(&Out) -> bool) {
         while !is(&self.hears().await) {}
+    }
+
+    /// The edge ends the link.
+    pub(crate) async fn is_left(&mut self) {
+        let (_, frames) = self.life.as_mut().unwrap();
+        while let Ok(Some(_)) = tokio::time::timeout(PATIENCE, frames.message()).await.expect("still there") {
+        }
     }
 
     pub(crate) fn dies(&mut self) {
@@ -104,15 +138,20 @@ impl Hand {
         self.heard.clear();
     }
 
+    /// The number of the exchange that the next step of a login belongs to.
+    pub(crate) async fn login(&mut self) -> u64 {
+        loop {
+            if let Out::Login(login) = self.hears().await {
+                return login.exchange;
+            }
+        }
+    }
+
     /// Lets the client log in. Returns the number of the exchange.
     pub(crate) async fn authorise(&mut self, client: &mut Client) -> u64 {
         client.open().await;
-        client.says("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'/>").await;
-        let exchange = loop {
-            if let Out::Login(login) = self.hears().await {
-                break login.exchange;
-            }
-        };
+        client.begins().await;
+        let exchange = self.login().await;
         self.succeeds(exchange);
         client.hears("</success>").await;
         client.open().await;
@@ -167,9 +206,11 @@ pub(crate) fn config() -> edge::Config {
 }
 
 pub(crate) fn edge_with(hand: &Hand, config: edge::Config) -> Running {
+    edge_of(edge::Owner::fixed(vec![hand.listed("hand")]), config)
+}
+
+pub(crate) fn edge_of(owners: watch::Receiver<Vec<edge::Owner>>, config: edge::Config) -> Running {
     let (drainer, drain) = Drain::new();
-    let wire = wire::local(SessionServer::new(hand.service.clone()));
-    let owners = vec![edge::Owner { name: "hand".into(), wire }];
     Running { edge: edge::Edge::start(config, owners, drain).unwrap(), drainer }
 }
 
@@ -209,12 +250,21 @@ impl Client {
         self.hears("</stream:features>").await;
     }
 
-    /// Reads up to this text and forgets everything before.
-    pub(crate) async fn hears(&mut self, text: &str) {
+    /// Begins a login that names Juliet.
+    pub(crate) async fn begins(&mut self) {
+        // n,,n=juliet,r=r
+        self.says(
+            "<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='SCRAM-SHA-1'>biwsbj1qdWxpZXQscj1y</auth>",
+        )
+        .await;
+    }
+
+    /// Reads up to this text, and answers what came before it.
+    pub(crate) async fn hears(&mut self, text: &str) -> String {
         loop {
             if let Some(at) = self.heard.find(text) {
-                self.heard.drain(..at + text.len());
-                return;
+                let before = self.heard.drain(..at + text.len());
+                return before.collect();
             }
             let mut buffer = [0; 4096];
             let read = tokio::time::timeout(PATIENCE, self.socket.read(&mut buffer)).await;
@@ -231,4 +281,23 @@ impl Client {
             .expect("still open")
             .unwrap();
     }
+}
+
+/// A stanza for Juliet with this payload.
+pub(crate) fn deliver(out_n: u64, payload: &str) -> Deliver {
+    let mut stanza = Stanza::message(Type::Normal);
+    stanza.payload = Payload::from_parts(bytes::Bytes::copy_from_slice(payload.as_bytes()), Vec::new());
+    Deliver { stream: Some(STREAM), generation: 1, out_n, stanza: carry::pack(&stanza), ..Deliver::default() }
+}
+
+/// Juliet's stream management is on.
+pub(crate) fn enabled(hand: &Hand, out_base: u64) {
+    hand.says(In::Enabled(Enabled {
+        stream: Some(STREAM),
+        generation: 1,
+        resume: true,
+        max_s: 60,
+        out_base,
+        id: "sm".into(),
+    }));
 }

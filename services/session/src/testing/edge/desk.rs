@@ -87,6 +87,7 @@ impl Desk {
                 lost: self.lost,
                 last: false,
                 recent: Vec::new(),
+                epoch: 0,
             }
             .into(),
         )));
