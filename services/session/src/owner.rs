@@ -112,7 +112,7 @@ impl Owner {
                 writer: crate::writer::Writer::default(),
                 gathering: Gathering::new(config.edges),
                 routes: Routes::new(owner.clone(), config.clone(), epoch),
-                limits: login::Limits::new(&config),
+                limits: login::Limits::new(&config, &store.counters),
                 chain: Chain::new(&ports),
                 shards: (0..SHARDS).map(|_| Shard::default()).collect(),
                 incarnation: clock.now_ms(),
