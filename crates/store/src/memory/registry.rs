@@ -16,7 +16,12 @@ pub(super) struct Present {
     sessions: BTreeMap<(u16, [u8; 16]), Registered>,
     members: BTreeMap<String, Instant>,
     counters: BTreeMap<String, (Instant, u64)>,
+    /// With so many counters those whose window is over are looked for.
+    counters_max: usize,
 }
+
+/// Counters that are not worth a search for those that are over.
+const COUNTERS_MIN: usize = 1024;
 
 #[async_trait]
 impl Registry for Memory {
@@ -67,11 +72,17 @@ impl Liveness for Memory {
 impl Counters for Memory {
     async fn add(&self, counter: &str, n: u64, window_ms: u64) -> Result<u64> {
         let (mut present, now) = (self.present.lock(), Instant::now());
-        present.counters.retain(|_, (until, _)| *until > now);
-        let until = now + Duration::from_millis(window_ms);
-        let (_, count) = present.counters.entry(counter.to_owned()).or_insert((until, 0));
-        *count = count.saturating_add(n);
-        Ok(*count)
+        if present.counters.len() > present.counters_max {
+            present.counters.retain(|_, (until, _)| *until > now);
+            present.counters_max = COUNTERS_MIN.max(2 * present.counters.len());
+        }
+        let begun = (now + Duration::from_millis(window_ms), 0);
+        let counted = present.counters.entry(counter.to_owned()).or_insert(begun);
+        if counted.0 <= now {
+            *counted = begun;
+        }
+        counted.1 = counted.1.saturating_add(n);
+        Ok(counted.1)
     }
 
     async fn count(&self, counter: &str) -> Result<u64> {
