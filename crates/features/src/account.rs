@@ -9,6 +9,7 @@ use store::Roster as Stored;
 use xmpp::jid::Jid;
 use xmpp::stanza::Stanza;
 
+use crate::mam::preferences::Preferences;
 use crate::roster::Roster;
 
 /// Names a client's stream for life, through any number of connections: the origin of its uids.
@@ -26,6 +27,8 @@ pub struct Account {
     pub roster: Roster,
     /// Blocked JIDs (XEP-0191): bare, full, domain or domain/resource.
     pub blocked: Vec<Jid>,
+    /// What of its messages is archived (XEP-0441); none: everything.
+    pub archiving: Option<Box<Preferences>>,
     /// Sessions that are there or hibernate.
     pub sessions: Vec<Session>,
     /// SHA-1 of the photo in the vCard, in hexadecimal (XEP-0153); empty: there is none; none: not asked yet.
@@ -64,7 +67,14 @@ pub struct Session {
 impl Account {
     /// An account as it was stored, without sessions.
     pub fn new(jid: Jid, roster: Stored, blocked: Vec<Jid>) -> Self {
-        Self { jid, roster: Roster::from(roster), blocked, sessions: Vec::new(), photo: None }
+        Self {
+            jid,
+            roster: Roster::from(roster),
+            blocked,
+            archiving: None,
+            sessions: Vec::new(),
+            photo: None,
+        }
     }
 
     /// The session of a stream.

@@ -7,7 +7,7 @@ use crate::context::{Context, Next};
 use crate::ports::Ports;
 use crate::{
     blocking, carbons, commands, csi, delay, disco, hints, last_activity, limits, mam, ping, presence,
-    private_storage, registration, roster, stanza_ids, time, vcard, version,
+    private_storage, registration, retraction, roster, stanza_ids, time, vcard, version,
 };
 
 /// A room for a XEP: a struct whose fields are all it may touch.
@@ -31,6 +31,8 @@ pub static ORDER: &[Room] = &[
     (&blocking::ABOUT, Some(blocking::Blocking::build)),
     // Before anything reads or stores a message: what only we may say is ours from here on.
     (&stanza_ids::ABOUT, Some(stanza_ids::StanzaIds::build)),
+    // Before the retraction itself is stored or delivered: whoever hears of it finds the message replaced.
+    (&retraction::ABOUT, Some(retraction::Retraction::build)),
     (&carbons::ABOUT, Some(carbons::Carbons::build)),
     // Before the presence is kept and broadcast: the hash is part of it.
     (&vcard::ABOUT, Some(vcard::Vcard::build)),

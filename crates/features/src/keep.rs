@@ -1,6 +1,9 @@
 //! Which messages are kept, and for how long (XEP-0160 §3, XEP-0313 §5.1.3, XEP-0334). Pure, and cheap: it looks at the
 //! index of a message's children and parses nothing.
 
+use crate::account::Account;
+use crate::host::Host;
+use crate::mam::preferences;
 use xmpp::ns;
 use xmpp::stanza::{Child, Kind, Stanza, Type};
 
@@ -22,6 +25,16 @@ impl Keep {
     pub fn stored(self) -> bool {
         matches!(self, Self::Archive | Self::Spool)
     }
+}
+
+/// What an account keeps of a message that it is sent (XEP-0441 §2.3.3).
+pub fn received(account: &Account, host: &Host, stanza: &Stanza) -> Keep {
+    rule(stanza, preferences::archives(account, host, stanza.from.as_ref()))
+}
+
+/// What an account keeps of a message that it sends (XEP-0441 §2.3.2).
+pub fn sent(account: &Account, host: &Host, stanza: &Stanza) -> Keep {
+    rule(stanza, preferences::archives(account, host, stanza.to.as_ref()))
 }
 
 /// What is kept of a message by an account. `archive`: whether it archives at all, and with the other party of this one.

@@ -26,6 +26,7 @@ pub mod presence;
 mod private_storage;
 pub mod references;
 pub mod registration;
+mod retraction;
 pub mod roster;
 pub mod routing;
 pub mod stanza_ids;

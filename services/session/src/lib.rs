@@ -36,6 +36,7 @@ mod service;
 mod sessions;
 mod shard;
 mod stream;
+mod sweep;
 #[cfg(test)]
 mod testing;
 mod tick;

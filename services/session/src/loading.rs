@@ -36,6 +36,7 @@ pub(crate) async fn load(store: &Store, jid: &Jid, since_ms: u64) -> Result<Opti
     Ok(Some(Stored {
         roster: store.rosters.load(jid).await?,
         blocked: store.blocklists.load(jid).await?,
+        archiving: features::mam::preferences::load(&*store.documents, jid).await?,
         last_id,
         cursor: store.cursors.load(jid).await?,
         tail,
@@ -63,8 +64,10 @@ impl Resident {
                 self.account =
                     features::account::Account::new(self.account.jid.clone(), stored.roster, stored.blocked);
                 self.account.sessions = streams;
+                self.account.archiving = stored.archiving;
                 self.archive = Archive::from_stored(stored.last_id, stored.cursor);
                 self.marks = Marks::from_rows(&stored.tail, cx.now_ms);
+                self.sweep(cx);
                 self.end_work(cx);
             }
             Ok(None) => self.refuse_all(cx, Condition::ServiceUnavailable),

@@ -112,7 +112,7 @@ impl Resident {
     /// A message's turn: who is there now gets it.
     fn message(&mut self, cx: &mut Cx<'_>, mut message: Message) {
         let keep = match (message.archive_id, message.spool) {
-            (0, _) => keep::rule(&message.inbound.stanza, self.host.archive),
+            (0, _) => keep::received(&self.account, &self.host, &message.inbound.stanza),
             (_, true) => Keep::Spool,
             (_, false) => Keep::Archive,
         };

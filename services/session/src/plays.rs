@@ -1,6 +1,7 @@
 //! Plays: what docs/delivery.md promises, rule by rule, with owners, routers and stores as they are.
 
 mod accounts;
+mod archive;
 mod attaching;
 mod limits;
 mod offline;

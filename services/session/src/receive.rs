@@ -72,7 +72,7 @@ impl Resident {
     }
 
     fn go_inbound_message(&mut self, cx: &mut Cx<'_>, inbound: Inbound, mut effects: Vec<Effect>) {
-        let keep = keep::rule(&inbound.stanza, self.host.archive);
+        let keep = keep::received(&self.account, &self.host, &inbound.stanza);
         let mut message = Message { inbound, archive_id: 0, deliver: false, spool: false };
         let mut wait = Wait::Nothing;
         if keep == Keep::Archive {

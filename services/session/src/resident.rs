@@ -239,6 +239,11 @@ impl Archive {
         self.above.retain(|above| *above > lowest);
     }
 
+    /// No row below waits for a client.
+    pub(crate) fn settled_until(&self) -> u64 {
+        if self.backlog || !self.unsettled.is_empty() { self.lowest } else { self.performed + 1 }
+    }
+
     pub(crate) fn cursor(&self) -> Cursor {
         Cursor { lowest: self.lowest, above: self.above.clone() }
     }

@@ -8,6 +8,7 @@
 use std::collections::VecDeque;
 use std::mem::{swap, take};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use features::account::Origin;
 use foldhash::fast::RandomState;
@@ -61,6 +62,8 @@ pub(crate) struct Common {
     pub(crate) gathering: Vec<Box<crate::work::Inbound>>,
     /// That is over for this shard: what has waited has started.
     pub(crate) gathered: bool,
+    /// Whether expired messages of an account are being deleted.
+    pub(crate) sweeping: Arc<AtomicBool>,
     posts: Vec<(usize, Work)>,
     /// The inbox that was last emptied, to be filled again.
     spare: VecDeque<Work>,

@@ -45,6 +45,8 @@ pub(crate) struct Stage {
     pub(crate) config: Config,
     /// Whether messages are archived.
     pub(crate) archives: bool,
+    /// How long they are shown, in days; 0: for ever.
+    pub(crate) archive_days: u32,
     pub(crate) routers: Vec<Wire>,
 }
 
@@ -71,7 +73,7 @@ impl Stage {
         for name in ["romeo", "juliet", "tybalt", "paris"] {
             store.accounts.create(&account(name), Account::default()).await.unwrap();
         }
-        Self { store, switch, config, archives: true, routers: Vec::new() }
+        Self { store, switch, config, archives: true, archive_days: 0, routers: Vec::new() }
     }
 
     /// Both see each other's presence.
@@ -102,7 +104,7 @@ impl Stage {
             registration: false,
             anonymous: false,
             archive: self.archives,
-            archive_days: 0,
+            archive_days: self.archive_days,
             archive_page_max: 100,
             stanza_bytes_max: 262_144,
             started_ms: 0,

@@ -38,6 +38,7 @@ impl State {
             resident.used_ms = used_ms;
             resident.time_passes(&mut cx);
             if resident.is_unused() && (resident.removed || now_ms > used_ms + owner.config.idle_s * 1_000) {
+                resident.sweep(&cx);
                 unused.push(at);
             } else if resident.has_deadlines() {
                 resident.watch(&mut cx);

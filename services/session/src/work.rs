@@ -112,6 +112,7 @@ pub(crate) struct Loaded {
 pub(crate) struct Stored {
     pub(crate) roster: store::Roster,
     pub(crate) blocked: Vec<Jid>,
+    pub(crate) archiving: Option<Box<features::mam::preferences::Preferences>>,
     pub(crate) last_id: u64,
     pub(crate) cursor: Cursor,
     /// Newest rows, ascending: their uids may come again.

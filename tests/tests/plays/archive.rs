@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use throng_tests::client::Client;
+use throng_tests::pattern;
 use throng_tests::plays;
 use throng_tests::run::Play;
 use throng_tests::stage::Stage;
@@ -20,6 +21,9 @@ pub(crate) const PLAYS: &[Play] = plays![
     nobody_reads_the_archive_of_another,
     the_account_says_what_its_archive_can,
     what_was_said_outlives_the_server,
+    what_a_user_does_not_want_archived_is_only_delivered,
+    what_was_taken_back_is_a_tombstone_on_both_sides,
+    a_page_has_no_more_than_the_server_gives,
 ];
 
 /// An answer takes so long at most.
@@ -276,4 +280,61 @@ async fn what_was_said_outlives_the_server(stage: Stage) {
         let (results, _) = page(&mut client, "").await;
         assert_eq!(bodies(&results), ["0", "1", "2", "3", "4"], "{who}");
     }
+}
+
+async fn what_a_user_does_not_want_archived_is_only_delivered(stage: Stage) {
+    stage.has_account("romeo").await;
+    let mut juliet = stage.online("juliet/balcony").await;
+    let mut romeo = stage.bound("romeo/orchard").await;
+    romeo.sends("<iq type='get' id='p'><prefs xmlns='urn:xmpp:mam:2'/></iq>").await;
+    romeo
+        .receives("<iq type='result' id='p'><prefs xmlns='urn:xmpp:mam:2' default='always'><always/><never/></prefs></iq>")
+        .await;
+    romeo
+        .sends(
+            "<iq type='set' id='p'><prefs xmlns='urn:xmpp:mam:2' default='always'><never><jid>{juliet}</jid></never>\
+             </prefs></iq>",
+        )
+        .await;
+    romeo
+        .receives("<iq type='result' id='p'><prefs xmlns='urn:xmpp:mam:2' default='always'><never><jid>{juliet}</jid></never></prefs></iq>")
+        .await;
+    romeo.closes().await;
+    says(&mut juliet, "romeo", 0..1).await;
+    let mut romeo = stage.bound("romeo/orchard").await;
+    romeo.sends("<presence/>").await;
+    let message = romeo.receives_at_last("<message><body>0</body></message>").await;
+    assert!(message.child("stanza-id", ns::SID).is_none(), "it is in no archive");
+    let (results, _) = page(&mut romeo, "").await;
+    assert!(results.is_empty());
+    let (results, _) = page(&mut juliet, "").await;
+    assert_eq!(bodies(&results), ["0"], "Juliet archives what she likes");
+}
+
+async fn what_was_taken_back_is_a_tombstone_on_both_sides(stage: Stage) {
+    let mut romeo = stage.online("romeo/orchard").await;
+    let mut juliet = stage.online("juliet/balcony").await;
+    says(&mut juliet, "romeo", 0..2).await;
+    romeo.sends("<message to='{juliet}' type='chat' id='r'><retract xmlns='urn:xmpp:message-retract:1' id='0'/></message>").await;
+    juliet.receives("<message id='r'><retract xmlns='urn:xmpp:message-retract:1' id='0'/></message>").await;
+    juliet.sends("<message to='{romeo}' type='chat' id='r'><retract xmlns='urn:xmpp:message-retract:1' id='1'/></message>").await;
+    romeo
+        .receives_at_last("<message id='r'><retract xmlns='urn:xmpp:message-retract:1' id='1'/></message>")
+        .await;
+    for client in [&mut juliet, &mut romeo] {
+        let (results, _) = page(client, "").await;
+        let messages: Vec<String> = results.iter().map(pattern::told).collect();
+        assert_eq!(messages.len(), 4, "each retraction is archived as well");
+        assert!(messages[0].contains("<body>0</body>"), "Romeo did not write it: {}", messages[0]);
+        assert!(messages[1].contains("<retracted ") && !messages[1].contains("<body"), "{}", messages[1]);
+    }
+}
+
+async fn a_page_has_no_more_than_the_server_gives(stage: Stage) {
+    let stage = stage.alone(&[("server.archive_page_max", "2")]).await;
+    stage.has_account("romeo").await;
+    let mut juliet = stage.online("juliet/balcony").await;
+    says(&mut juliet, "romeo", 0..3).await;
+    let (results, fin) = page(&mut juliet, &set("<max>50</max>")).await;
+    assert_eq!((bodies(&results), fin.attribute("complete")), (vec!["0".to_owned(), "1".to_owned()], None));
 }

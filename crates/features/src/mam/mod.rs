@@ -6,14 +6,15 @@
 mod answer;
 mod metadata;
 mod page;
+pub mod preferences;
 mod query;
 pub mod retention;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::Arc;
 
-use store::Archive;
+use store::{Archive, Documents};
 use xmpp::ns;
 use xmpp::stanza::{Stanza, StanzaError};
 use xmpp::xml::Element;
@@ -23,6 +24,7 @@ use crate::chain::Feature;
 use crate::context::{Context, Next, after};
 use crate::iq;
 use crate::ports::Ports;
+use preferences::Preferences;
 use query::Query;
 
 /// That a client may say whether it wants groupchat messages (XEP-0313 §4.1.4): there are none in an account's archive.
@@ -35,20 +37,22 @@ pub static ABOUT: About = About {
     specs: &[
         Spec { xep: 313, version: "1.1.3", note: "archives of accounts; without groupchat" },
         Spec { xep: 59, version: "1.0", note: "no index; a count where it costs nothing" },
+        Spec { xep: 441, version: "0.2.0", note: "" },
     ],
     host_disco: &[],
     account_disco: &[ns::MAM, ns::MAM_EXTENDED, GROUPCHAT_FIELD],
     at: &[At::Account],
 };
 
-/// Reads archives.
+/// Reads archives, and keeps what users want archived.
 pub(crate) struct Mam {
     archive: Arc<dyn Archive>,
+    documents: Arc<dyn Documents>,
 }
 
 impl Mam {
     pub(crate) fn build(ports: &Ports) -> Box<dyn Feature> {
-        Box::new(Self { archive: ports.store.archive.clone() })
+        Box::new(Self { archive: ports.store.archive.clone(), documents: ports.store.documents.clone() })
     }
 
     fn query(&self, cx: &Context<'_>, stanza: &Stanza) -> Result<Next, StanzaError> {
@@ -75,6 +79,26 @@ impl Mam {
             after(move |cx, stanza| iq::answer(cx, stanza, &metadata))
         })
     }
+
+    /// Nothing of the account starts before they are kept: what was sent after them meets them.
+    fn prefer(&self, cx: &Context<'_>, stanza: &Stanza) -> Result<Next, StanzaError> {
+        let preferences = Preferences::parse(&iq::child(stanza, ns::MAM, "prefs")?)?;
+        let document = preferences.document()?;
+        let (documents, account) = (self.documents.clone(), cx.account.jid.clone());
+        Ok(Next::later(async move {
+            let kept = document.is_some();
+            match document {
+                Some(bytes) => documents.put(&account, ns::MAM, "", bytes).await,
+                None => documents.delete(&account, ns::MAM, "").await,
+            }
+            .map_err(iq::stored)?;
+            after(move |cx, stanza| {
+                let told = preferences.to_element();
+                cx.account.archiving = kept.then(|| Box::new(preferences));
+                iq::answer(cx, stanza, &told)
+            })
+        }))
+    }
 }
 
 impl Feature for Mam {
@@ -96,6 +120,13 @@ impl Feature for Mam {
         }
         if iq::is_get(stanza, ns::MAM, "metadata") {
             return self.metadata(cx);
+        }
+        if iq::is_set(stanza, ns::MAM, "prefs") {
+            return iq::attempt(self.prefer(cx, stanza));
+        }
+        if iq::is_get(stanza, ns::MAM, "prefs") {
+            let told = cx.account.archiving.as_deref().cloned().unwrap_or_default().to_element();
+            return iq::answer(cx, stanza, &told);
         }
         Next::Go
     }

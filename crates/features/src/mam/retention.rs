@@ -1,8 +1,9 @@
 //! How long an archive goes back: what is older than a domain's days is not shown, and deleted by and by.
 //!
-//! Deleting is paced and never complete: an account's expired rows go when the account leaves memory, so those of an
-//! account that nobody writes to and that never logs in stay in the store, unseen. What still waits for a client stays
-//! until it is settled, and so does all behind it (XEP-0313 §2.2: no holes).
+//! Deleting is paced and never complete: an account's expired rows go when it is loaded and when it leaves memory, a
+//! thousand at a time. Not swept, and not shown either, is what an account has while it stays in memory, and while
+//! nobody writes to it and it never logs in. What still waits for a client stays until it is settled, and so does all
+//! behind it (XEP-0313 §2.2: no holes).
 
 use store::{Archive, Result};
 use xmpp::jid::Jid;
