@@ -100,18 +100,28 @@ impl Relay {
         self.make_room();
     }
 
-    /// An owner says what it owns: everybody sends again what was on its way there.
+    /// An owner says all that it owns: everybody sends again what was on its way to slots that are its only now.
     pub(crate) fn owned(&mut self, link: LinkId, table: &wire::Table) {
+        let changed = self.table.owned(link, table);
         // Whoever had these slots before may be gone unnoticed, with what was passed on to it.
         for ((from, slot), run) in &self.runs {
-            if table.owned.iter().any(|owned| (owned.first..=owned.last).contains(slot)) {
+            if changed.binary_search_by_key(slot, |(slot, _)| *slot).is_ok() {
                 drop_run(&mut self.dropped, (*from, *slot), *run);
             }
         }
-        self.table.owned(link, table);
+        let mut told = wire::Table::default();
+        for (slot, epoch) in changed.into_iter().filter(|(_, epoch)| *epoch > 0) {
+            match told.owned.last_mut() {
+                Some(last) if last.last + 1 == slot && last.epoch == epoch => last.last = slot,
+                _ => told.owned.push(wire::Slots { first: slot, last: slot, epoch, member: String::new() }),
+            }
+        }
+        if told.owned.is_empty() {
+            return;
+        }
         for (id, other) in &self.links {
             if *id != link {
-                other.outbox.send(Frame { kind: Some(Kind::Table(table.clone())) });
+                other.outbox.send(Frame { kind: Some(Kind::Table(told.clone())) });
             }
         }
     }
