@@ -24,3 +24,11 @@ pub mod router {
     }
     pub use v1::*;
 }
+
+/// What owners keep in the durable store about each other.
+pub mod cluster {
+    pub mod v1 {
+        tonic::include_proto!("cluster.v1");
+    }
+    pub use v1::*;
+}

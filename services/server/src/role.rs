@@ -41,12 +41,19 @@ pub(crate) async fn session(source: Source) -> anyhow::Result<()> {
     let owner = own(&configuration, store, routers).await?;
     tracing::info!(address = %configuration.cluster.session_listen, "session is ready");
     let service = owner.service();
-    let stop = async move {
-        drain.begun().await;
-        // Edges are told to look for the next owner; then nothing is left that a graceful end would wait for.
-        owner.stop().await;
+    let stop = async {
+        tokio::select! {
+            // Edges are told to look for the next owner; then nothing is left that a graceful end would wait for.
+            () = drain.begun() => owner.stop().await,
+            () = owner.fenced() => {}
+        }
     };
-    Ok(wire::serve(listener, service, stop).await?)
+    tokio::select! {
+        served = wire::serve(listener, service, stop) => served?,
+        // Nothing of it counts any more, and nobody is told anything: whoever supervises it starts the next life.
+        () = owner.fenced() => anyhow::bail!("this owner was fenced while it was thought dead: start it again"),
+    }
+    Ok(())
 }
 
 /// `throng router`

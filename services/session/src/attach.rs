@@ -26,9 +26,12 @@ impl Resident {
             cx.frame(link, crate::dispatch::close(&id, generation, "not-authorized"));
             return;
         }
+        if self.stream(id).is_some_and(|stream| stream.restored && attach.generation >= stream.generation) {
+            self.forget_restored(cx, id);
+        }
         if self.stream(id).is_some() {
             self.attach_known(cx, id, link, &attach);
-        } else if !self.attach_new(cx, id, link, attach) {
+        } else if !self.attach_new(cx, id, Some(link), attach) {
             cx.common.by_stream.remove(&id);
             cx.frame(link, crate::dispatch::close(&id, generation, "internal-server-error"));
             return;
@@ -52,6 +55,8 @@ impl Resident {
         }
         stream.link = Some(link.clone());
         stream.deadline_ms = 0;
+        Self::discard_saved(stream, cx);
+        self.register(cx, id);
         if attach.managed {
             self.acked(cx, id, attach.acked);
             // What it said of this may have been lost with the link.
@@ -65,7 +70,13 @@ impl Resident {
     }
 
     /// Makes the stream from what its edge kept; false if that cannot be read.
-    fn attach_new(&mut self, cx: &mut Cx<'_>, id: Origin, link: &Link, attach: wire::Attach) -> bool {
+    pub(crate) fn attach_new(
+        &mut self,
+        cx: &mut Cx<'_>,
+        id: Origin,
+        link: Option<&Link>,
+        attach: wire::Attach,
+    ) -> bool {
         let Ok(session) = blob::decode(&attach.state) else { return false };
         if !session.jid.same_bare(&self.account.jid) {
             return false;
@@ -75,7 +86,7 @@ impl Resident {
             return false;
         }
         let eligible = session.eligible();
-        let mut stream = Stream::new(id, link.clone());
+        let mut stream = Stream::new(id, link.cloned());
         stream.generation = attach.generation;
         (stream.managed, stream.resume, stream.max_s) = (attach.managed, attach.resume, attach.max_s);
         (stream.in_base, stream.out_base) = (attach.in_base, attach.out_base);
@@ -98,6 +109,7 @@ impl Resident {
         self.streams.reserve_exact(1);
         self.account.sessions.push(session);
         self.streams.push(stream);
+        self.register(cx, id);
         self.watch(cx);
         // The owner before this one may not have come to save its cursor.
         self.archive.settled_below(attach.cursor);
@@ -108,11 +120,22 @@ impl Resident {
         if eligible && !self.catching_up {
             self.catching_up = true;
             // What senders send again is here when gathering is over: some of it comes before what was stored.
-            if cx.common.gathered {
+            if cx.common.is_gathered(self.slot()) {
                 self.arrive_next(cx, Arrival::CatchUp);
             }
         }
         true
+    }
+
+    /// An edge has a stream that was made from its copy in the store: the copy is older.
+    fn forget_restored(&mut self, cx: &mut Cx<'_>, id: Origin) {
+        let Some(at) = self.streams.iter().position(|stream| stream.id == id) else { return };
+        let mut stream = self.streams.swap_remove(at);
+        Self::discard_saved(&mut stream, cx);
+        self.account.sessions.retain(|session| session.stream != id);
+        let rows: Vec<u64> =
+            stream.outbound.mailbox.iter().filter(|mail| mail.settles).map(|mail| mail.archive_id).collect();
+        self.archive.ungive(&rows);
     }
 
     /// What the owner before this one had received and no archive has.

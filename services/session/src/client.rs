@@ -142,7 +142,9 @@ impl Resident {
         let finish = Finish::Client(id, n);
         let to_self = stanza.to.as_ref().is_some_and(|to| to.same_bare(&self.account.jid));
         let mut wait = Wait::Nothing;
-        if !to_self && features::keep::sent(&self.account, &self.host, &stanza) == features::keep::Keep::Archive {
+        if !to_self
+            && features::keep::sent(&self.account, &self.host, &stanza) == features::keep::Keep::Archive
+        {
             let known = self.marks.as_ref().and_then(|marks| marks.sent(id, n));
             if known.is_none() {
                 wait = Wait::Stored(self.append_sent(cx, &stanza, id, n));

@@ -10,8 +10,12 @@ pub struct Config {
     pub member: String,
     /// How long an item may stay unfinished before its sender is told `wait`, in milliseconds.
     pub item_lifetime_ms: u64,
+    /// By how much the clocks of two owners may differ, in seconds: an older item is refused unread.
+    pub clock_skew_s_max: u32,
     /// How long a new owner waits for the edges to say which sessions there are, in milliseconds.
     pub gather_ms: u64,
+    /// How long handing slots over to the other owners may take when this one ends, in milliseconds.
+    pub hand_over_ms_max: u64,
     /// Edges that gathering waits for; 0: it lasts its whole time.
     pub edges: usize,
     /// How long a session without its client may be resumed, in seconds (XEP-0198 §5).
@@ -36,11 +40,14 @@ pub struct Config {
     pub registrations_max: u32,
     /// Rounds of the password hash for new passwords (RFC 7677 §4 asks for 4096 at least).
     pub password_rounds: u32,
-    /// Slot ranges of other owners; empty: this one owns all.
+    /// Slot ranges of other owners; empty: this one owns all, unless they are shared.
     pub owners: Vec<Range>,
+    /// Owners agree over the store on who has which slot; set where the store is one that processes share.
+    #[serde(skip)]
+    pub shared: bool,
 }
 
-/// Slots that an owner has, for ever: there is no registry yet.
+/// Slots that an owner has for ever.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Range {
@@ -57,7 +64,9 @@ impl Default for Config {
         Self {
             member: "session".into(),
             item_lifetime_ms: 10_000,
+            clock_skew_s_max: 300,
             gather_ms: 3_000,
+            hand_over_ms_max: 15_000,
             edges: 0,
             resume_max_s: 600,
             sessions_max: 32,
@@ -71,14 +80,20 @@ impl Default for Config {
             registrations_max: 60,
             password_rounds: 4_096,
             owners: Vec::new(),
+            shared: false,
         }
     }
 }
 
 impl Config {
-    /// Whether a slot is this owner's.
+    /// Whether a slot is configured to be this owner's.
     pub fn owns(&self, slot: u16) -> bool {
         self.owner_of(slot).is_none_or(|member| member == self.member)
+    }
+
+    /// An item that is older is refused unread: nobody can tell any more whether it is a repetition.
+    pub(crate) fn item_age_ms_max(&self) -> u64 {
+        self.item_lifetime_ms + u64::from(self.clock_skew_s_max) * 1_000
     }
 
     /// Who owns a slot; none: nobody else is configured.

@@ -12,6 +12,7 @@ use crate::lane::Arrival;
 use crate::owner::Owner;
 use crate::resident::{Pending, Resident};
 use crate::shard::{Cx, State};
+use crate::slots::Hold;
 use crate::work::{FromEdge, Inbound, Work};
 
 /// Stanzas of a shard that wait until sessions are gathered; beyond, senders are told to wait.
@@ -25,6 +26,10 @@ impl State {
                 self.attach(owner, shard, now_ms, stream, &link, attach);
             }
             Work::Stream(stream, link, frame) => {
+                if !owner.slots.takes(slot_of(&stream)) && matches!(frame, FromEdge::Item { .. }) {
+                    // Its edge keeps it, and says it to whoever has the slot next.
+                    return;
+                }
                 let Some(at) = self.common.by_stream.get(&stream).copied() else {
                     // Told late, or by an edge that was thought dead: its client has to log in again.
                     if let FromEdge::Item { generation, .. } = frame {
@@ -37,6 +42,13 @@ impl State {
                 }
             }
             Work::Bind(bind) => {
+                let slot = slots::of(bind.jid.bare_str(), "");
+                if !owner.slots.takes(slot) {
+                    return bind.link.send_one(elsewhere(slot, bind.exchange));
+                }
+                if !self.common.is_gathered(slot) {
+                    return self.common.early.push(Work::Bind(bind));
+                }
                 if let Some((resident, mut cx)) = self.own(owner, shard, now_ms, &bind.jid.bare()) {
                     resident.arrive(&mut cx, Arrival::Bind(bind));
                 } else {
@@ -44,6 +56,14 @@ impl State {
                 }
             }
             Work::Resume(resume) => {
+                let slot = slots::of(resume.jid.bare_str(), "");
+                if !owner.slots.takes(slot) {
+                    return resume.link.send_one(elsewhere(slot, resume.exchange));
+                }
+                if !self.common.is_gathered(slot) {
+                    // The edge that had it may not have said so yet.
+                    return self.common.early.push(Work::Resume(resume));
+                }
                 if let Some((resident, mut cx)) = self.own(owner, shard, now_ms, &resume.jid.bare()) {
                     resident.arrive(&mut cx, Arrival::Resume(resume));
                 } else {
@@ -79,6 +99,11 @@ impl State {
                     resident.read(&mut cx, rows);
                 }
             }
+            Work::Saved(at, stream, numbers) => {
+                if let Some((resident, mut cx)) = self.resident(owner, shard, now_ms, at) {
+                    resident.saved(&mut cx, stream, numbers);
+                }
+            }
             Work::Stored(rows, good) => self.stored(owner, shard, now_ms, &rows, good),
             Work::LinkLost(link) => self.link_lost(owner, shard, now_ms, &link),
             Work::EndAll(jid, condition, removed) => {
@@ -87,20 +112,9 @@ impl State {
                     resident.end_all(&mut cx, condition, removed);
                 }
             }
-            Work::Gathered => {
-                self.common.gathered = true;
-                let all: Vec<usize> = self.residents.iter().map(|(at, _)| at).collect();
-                for at in all {
-                    if let Some((resident, mut cx)) = self.resident(owner, shard, now_ms, at)
-                        && resident.catching_up
-                    {
-                        resident.arrive_next(&mut cx, Arrival::CatchUp);
-                    }
-                }
-                for inbound in std::mem::take(&mut self.common.gathering) {
-                    self.inbound(owner, shard, now_ms, inbound);
-                }
-            }
+            Work::Taken(slots) => self.taken(owner, &slots),
+            Work::Gathered(slots) => self.gathered(owner, shard, now_ms, &slots),
+            Work::Registered(session) => self.registered(owner, shard, now_ms, session),
             Work::Tick => self.tick(owner, shard, now_ms),
         }
     }
@@ -116,7 +130,11 @@ impl State {
     ) {
         let generation = attach.generation;
         let jid = node::carry::address(&attach.jid).ok().flatten().map(|jid| jid.bare());
-        let own = |jid: &Jid| slots::of(jid.as_str(), "").to_be_bytes() == stream[..2];
+        if !owner.slots.takes(slot_of(&stream)) {
+            // It was another's by the time this came; the edge will hear whose.
+            return;
+        }
+        let own = |jid: &Jid| slots::of(jid.as_str(), "") == slot_of(&stream);
         let resident = jid.filter(own).and_then(|jid| self.own(owner, shard, now_ms, &jid));
         let Some((resident, mut cx)) = resident else {
             link.send_one(close(&stream, generation, "internal-server-error"));
@@ -131,15 +149,15 @@ impl State {
     }
 
     /// The account of a bare JID, if its sessions are this owner's.
-    fn own<'a>(
+    pub(crate) fn own<'a>(
         &'a mut self,
         owner: &'a Arc<Owner>,
         shard: usize,
         now_ms: u64,
         jid: &Jid,
     ) -> Option<(&'a mut Resident, Cx<'a>)> {
-        let owns = owner.config.owns(slots::of(jid.as_str(), ""));
-        owns.then(|| self.account(owner, shard, now_ms, jid)).flatten()
+        let takes = owner.slots.takes(slots::of(jid.as_str(), ""));
+        takes.then(|| self.account(owner, shard, now_ms, jid)).flatten()
     }
 
     /// The account of a bare JID, in memory or on its way there.
@@ -173,11 +191,15 @@ impl State {
         self.resident(owner, shard, now_ms, at)
     }
 
-    fn inbound(&mut self, owner: &Arc<Owner>, shard: usize, now_ms: u64, inbound: Box<Inbound>) {
+    pub(crate) fn inbound(&mut self, owner: &Arc<Owner>, shard: usize, now_ms: u64, inbound: Box<Inbound>) {
         let bare = inbound.to.bare();
         debug_assert_eq!(shard, crate::shard::of_slot(slots::of(bare.as_str(), "")), "posted to its shard");
         // Not whether the owner gathers: what comes when it has just ended stays behind what has waited.
-        if !self.common.gathered {
+        let slot = slots::of(bare.as_str(), "");
+        if owner.slots.hold(slot) == Hold::Absent {
+            return self.elsewhere(owner, shard, now_ms, slot, inbound);
+        }
+        if !self.common.is_gathered(slot) {
             if self.common.gathering.len() < GATHERING_MAX {
                 self.common.gathering.push(inbound);
             } else {
@@ -218,6 +240,20 @@ impl State {
             self.common.by_jid.remove(&resident.account.jid);
         }
     }
+}
+
+/// The slot that a stream's id begins with.
+fn slot_of(stream: &[u8; 16]) -> u16 {
+    u16::from_be_bytes([stream[0], stream[1]])
+}
+
+/// Tells an edge to try an exchange with another owner.
+fn elsewhere(slot: u16, exchange: u64) -> wire::owner_frame::Kind {
+    wire::owner_frame::Kind::Moved(proto::delivery::Moved {
+        slot: u32::from(slot),
+        exchange,
+        ..Default::default()
+    })
 }
 
 /// Tells an edge to end a stream.

@@ -35,23 +35,6 @@ impl Owner {
         }
     }
 
-    /// The slots of this owner, for the routers.
-    pub(crate) fn table(&self) -> shared::Table {
-        let last = u32::from(node::slots::SLOTS - 1);
-        let all = shared::Slots { first: 0, last, epoch: self.epoch, member: String::new() };
-        let mine =
-            self.config.owners.iter().filter(|range| range.member == self.config.member).map(|range| {
-                shared::Slots {
-                    first: u32::from(range.first),
-                    last: u32::from(range.last),
-                    epoch: self.epoch,
-                    member: String::new(),
-                }
-            });
-        let owned = if self.config.owners.is_empty() { vec![all] } else { mine.collect() };
-        shared::Table { owned, closing: Vec::new() }
-    }
-
     /// Part of something is finished; for threads that are at no shard.
     pub(crate) fn finished(self: &Arc<Self>, finish: Finish, refused: Option<StanzaError>) {
         match finish {

@@ -72,6 +72,7 @@ impl Resident {
             }
             Arrival::Backlog(stream) => self.start_backlog(cx, stream),
             Arrival::CatchUp => self.start_catch_up(cx),
+            Arrival::Registered(session) => self.start_registered(cx, *session),
         }
     }
 

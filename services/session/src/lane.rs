@@ -43,6 +43,8 @@ pub(crate) enum Arrival {
     Backlog(Origin),
     /// Sessions whose owner died are to get what came after their position.
     CatchUp,
+    /// A session that the registry knew: unless it is here by now, nobody has it.
+    Registered(Box<store::Registered>),
 }
 
 /// The lane of an account.

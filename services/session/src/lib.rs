@@ -5,6 +5,7 @@
 //! (who gets it), and back: `loading::Cx::finish`, `client::finished`.
 mod attach;
 mod backlog;
+mod changing;
 mod client;
 mod config;
 mod deliver;
@@ -13,20 +14,24 @@ mod dispatch;
 mod edges;
 mod gathering;
 mod hello;
+mod hibernation;
 mod iqs;
 mod job;
 pub mod keys;
 mod lane;
+mod lease;
 mod loading;
 mod login;
 mod marks;
 mod owner;
+mod ownership;
 mod passwords;
 mod perform;
 #[cfg(test)]
 mod plays;
 mod receive;
 mod receiving;
+mod registrar;
 mod resident;
 mod returning;
 mod router_link;
@@ -35,6 +40,7 @@ mod send;
 mod service;
 mod sessions;
 mod shard;
+mod slots;
 mod stream;
 mod sweep;
 #[cfg(test)]

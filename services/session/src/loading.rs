@@ -23,17 +23,23 @@ pub(crate) const TAIL_ROWS_MAX: usize = 1_000;
 const RETRY_MS: u64 = 500;
 
 /// Reads an account; none: there is no such one.
-pub(crate) async fn load(store: &Store, jid: &Jid, since_ms: u64) -> Result<Option<Stored>, Error> {
+pub(crate) async fn load(
+    store: &Store,
+    jid: &Jid,
+    epoch: u64,
+    since_ms: u64,
+) -> Result<Option<Stored>, Error> {
     if store.accounts.load(jid).await?.is_none() {
         return Ok(None);
     }
-    let last_id = store.archive.last_id(jid).await?;
+    let last_id = store.archive.take_over(jid, epoch).await?;
     let tail = if last_id / 1_000 < since_ms {
         Vec::new()
     } else {
         store.archive.tail(jid, since_ms, TAIL_ROWS_MAX).await?
     };
     Ok(Some(Stored {
+        hibernated: store.hibernated.list(jid).await.unwrap_or_default(),
         roster: store.rosters.load(jid).await?,
         blocked: store.blocklists.load(jid).await?,
         archiving: features::mam::preferences::load(&*store.documents, jid).await?,
@@ -48,9 +54,10 @@ impl Resident {
     pub(crate) fn load(&self, cx: &Cx<'_>, after_ms: u64) {
         let (store, jid, at) = (cx.owner.store.clone(), self.account.jid.clone(), self.at);
         let since_ms = cx.owner.marks_since_ms(cx.now_ms);
+        let epoch = cx.owner.slots.epoch(self.slot());
         cx.spawn(async move {
             tokio::time::sleep(Duration::from_millis(after_ms)).await;
-            let account = load(&store, &jid, since_ms).await;
+            let account = load(&store, &jid, epoch, since_ms).await;
             Work::Loaded(at, Box::new(Loaded { account }))
         });
     }
@@ -67,6 +74,7 @@ impl Resident {
                 self.account.archiving = stored.archiving;
                 self.archive = Archive::from_stored(stored.last_id, stored.cursor);
                 self.marks = Marks::from_rows(&stored.tail, cx.now_ms);
+                self.restore(cx, stored.hibernated);
                 self.sweep(cx);
                 self.end_work(cx);
             }

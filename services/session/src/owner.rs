@@ -10,20 +10,25 @@ use features::account::Origin;
 use features::chain::Chain;
 use features::host::Host;
 use features::ports::Ports;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use node::Wire;
 use parking_lot::Mutex;
 use store::{Store, Uid};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use xmpp::jid::Jid;
 
 use crate::config::Config;
 use crate::directory::Sessions;
 use crate::edges::Link;
 use crate::gathering::Gathering;
+use crate::lease::Lease;
 use crate::login;
 use crate::passwords::Hashes;
+use crate::registrar::Registrar;
 use crate::router_link::Routes;
 use crate::shard::{SHARDS, Shard, of, of_slot};
+use crate::slots::Slots;
 use crate::tick::TICK_MS;
 use crate::work::Work;
 
@@ -37,7 +42,19 @@ pub struct Owner {
     pub(crate) chain: Chain,
     pub(crate) clock: Clock,
     pub(crate) shards: Box<[Shard]>,
+    /// Which life of this member it is.
     pub(crate) epoch: u64,
+    pub(crate) slots: Slots,
+    pub(crate) lease: Lease,
+    /// It must not do anything any more.
+    pub(crate) fenced: CancellationToken,
+    /// It is about to end, and gives away what it has.
+    pub(crate) leaving: CancellationToken,
+    /// It has.
+    pub(crate) left: CancellationToken,
+    /// Slots it has let go of, and the table has not been told.
+    pub(crate) released: Mutex<HashSet<u16>>,
+    pub(crate) registrar: Registrar,
     pub(crate) incarnation: u64,
     pub(crate) secret: [u8; 32],
     pub(crate) passwords: Arc<Hashes>,
@@ -113,6 +130,13 @@ impl Owner {
                 gathering: Gathering::new(config.edges),
                 routes: Routes::new(owner.clone(), config.clone(), epoch),
                 limits: login::Limits::new(&config, &store.counters),
+                slots: Slots::default(),
+                lease: if config.shared { Lease::none_yet() } else { Lease::for_ever() },
+                fenced: CancellationToken::new(),
+                leaving: CancellationToken::new(),
+                left: CancellationToken::new(),
+                released: Mutex::default(),
+                registrar: Registrar::default(),
                 chain: Chain::new(&ports),
                 shards: (0..SHARDS).map(|_| Shard::default()).collect(),
                 incarnation: clock.now_ms(),
@@ -129,9 +153,19 @@ impl Owner {
                 passwords,
             }
         });
+        if owner.config.shared {
+            owner.store.members.join(&owner.config.member, epoch).await?;
+        } else {
+            let fixed = (0..node::slots::SLOTS).filter(|slot| owner.config.owns(*slot));
+            owner.take(&fixed.map(|slot| (slot, epoch)).collect::<Vec<_>>());
+        }
         owner.routes.connect(routers);
         tokio::spawn(tick(Arc::downgrade(&owner)));
-        tokio::spawn(gather(Arc::downgrade(&owner)));
+        if owner.config.shared {
+            tokio::spawn(crate::ownership::beat(Arc::downgrade(&owner)));
+            tokio::spawn(crate::ownership::look(Arc::downgrade(&owner)));
+            tokio::spawn(crate::registrar::write(Arc::downgrade(&owner)));
+        }
         Ok(owner)
     }
 
@@ -158,7 +192,11 @@ impl Owner {
     }
 
     /// Says goodbye to all edges: they keep their clients and look for the next owner. Cursors are saved.
-    pub async fn stop(&self) {
+    /// Where slots are shared the others get them first.
+    pub async fn stop(self: &Arc<Self>) {
+        if self.config.shared {
+            self.leave(Instant::now() + Duration::from_millis(self.config.hand_over_ms_max)).await;
+        }
         let cursors: Vec<_> = self
             .shards
             .iter()
@@ -212,8 +250,10 @@ impl Owner {
 
     /// The uid of something no stanza has caused.
     pub(crate) fn own_uid(&self, address: &Jid) -> Uid {
+        let slot = node::slots::of(address.bare_str(), "");
         let mut origin = [0; 16];
-        origin[..8].copy_from_slice(&self.epoch.to_be_bytes());
+        origin[..8].copy_from_slice(&self.slots.epoch(slot).to_be_bytes());
+        origin[8..].copy_from_slice(&self.epoch.to_be_bytes());
         let n = self.made.fetch_add(1, Ordering::Relaxed) + 1;
         Uid { origin: crate::send::derive(&origin, address.as_str()), n, k: 0 }
     }
@@ -271,24 +311,5 @@ async fn tick(owner: std::sync::Weak<Owner>) {
         let Some(owner) = owner.upgrade() else { return };
         owner.post_all((0..SHARDS).map(|shard| (of_slot(shard as u16), Work::Tick)));
         owner.routes.tick(owner.clock.now_ms());
-    }
-}
-
-/// Lets what waited for the edges go its way at last.
-async fn gather(owner: std::sync::Weak<Owner>) {
-    let Some(strong) = owner.upgrade() else { return };
-    let limit = Duration::from_millis(strong.config.gather_ms);
-    let over = strong.gathering.over();
-    drop(strong);
-    let all_known = async {
-        over.await;
-        if let Some(owner) = owner.upgrade() {
-            owner.gathering.settled().await;
-        }
-    };
-    let _ = tokio::time::timeout(limit, all_known).await;
-    if let Some(owner) = owner.upgrade() {
-        owner.gathering.end();
-        owner.post_all((0..SHARDS).map(|shard| (shard, Work::Gathered)));
     }
 }

@@ -10,4 +10,5 @@ mod owners;
 mod resumption;
 mod routers;
 mod sending;
+mod slots;
 mod storm;

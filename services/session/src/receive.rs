@@ -21,6 +21,10 @@ impl Resident {
             cx.finish(inbound.finish, answered.then(|| Condition::ServiceUnavailable.into()));
             return;
         }
+        if inbound.must && !cx.owner.lease.holds() {
+            // The store cannot be asked whether this is the owner still: nothing may be promised.
+            return cx.finish(inbound.finish, Some(Condition::ResourceConstraint.into()));
+        }
         // Undirected presence and chat states may be repeated: they say the same again.
         if (inbound.must || inbound.stanza.kind == Kind::Iq) && self.was_received(cx, &inbound) {
             // Only the acknowledgement was lost.
@@ -119,7 +123,7 @@ impl Resident {
             archive: self.account.jid.clone(),
             id,
             uid: inbound.uid,
-            epoch: cx.owner.epoch,
+            epoch: cx.owner.slots.epoch(self.slot()),
             direction: Direction::Received,
             with: inbound.stanza.from.clone().unwrap_or_else(|| self.account.jid.clone()),
             address: inbound.stanza.to.clone(),
@@ -139,7 +143,7 @@ impl Resident {
             archive: self.account.jid.clone(),
             id,
             uid: store::Uid { origin, n, k: 0 },
-            epoch: cx.owner.epoch,
+            epoch: cx.owner.slots.epoch(self.slot()),
             direction: Direction::Sent,
             with: stanza.to.clone().unwrap_or_else(|| self.account.jid.clone()),
             address: stanza.to.clone(),

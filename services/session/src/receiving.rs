@@ -103,6 +103,25 @@ impl Receiving {
         self.inner.lock().tell(link, seq, vec![refusal(seq, "", &condition.into())]);
     }
 
+    /// Of an item whose slot is not this owner's: neither it nor anything behind it in its run is taken.
+    pub(crate) fn pass_over(&self, item: &wire::Item, takes: impl Fn(u32) -> bool) {
+        let mut inner = self.inner.lock();
+        for target in item.to.iter().filter(|target| !takes(target.slot)) {
+            if inner.is_present(item, target) {
+                let next = (item.from_epoch, target.run + 1);
+                inner.runs.insert((item.from_member.clone(), target.slot), next);
+            }
+        }
+    }
+
+    /// What was taken of an item belongs to another owner by now: its sender will send it there.
+    pub(crate) fn drop_part(&self, number: u64) {
+        let mut inner = self.inner.lock();
+        let Some(Progress { part, link, seq }) = inner.progress.remove(&number) else { return };
+        inner.numbers.remove(&part);
+        inner.open.remove(&(link, seq));
+    }
+
     /// One addressee of an item is finished.
     pub(crate) fn finished(&self, number: u64, error: Option<StanzaError>) {
         let mut inner = self.inner.lock();
@@ -236,6 +255,15 @@ mod tests {
         receiving.finished(2, Some(Condition::ServiceUnavailable.into()));
         let done = told(&mut frames).await;
         assert_eq!((done.refused.len(), &*done.refused[0].addressee), (1, "paris@verona.example"));
+    }
+
+    #[test]
+    fn nothing_of_a_run_is_taken_behind_what_was_not() {
+        let (receiving, _) = stage();
+        receiving.pass_over(&item(1, 1, &["juliet"]), |_| false);
+        assert!(receiving.take(SECOND, UID, &item(2, 1, &["juliet"])).is_empty());
+        receiving.pass_over(&item(3, 2, &["juliet"]), |_| true);
+        assert_eq!(receiving.take(SECOND, UID, &item(3, 2, &["juliet"])).len(), 1);
     }
 
     #[test]

@@ -113,6 +113,19 @@ impl Resident {
         self.streams.iter_mut().find(|stream| stream.id == id)
     }
 
+    /// Where it belongs.
+    pub(crate) fn slot(&self) -> u16 {
+        node::slots::of(self.account.jid.as_str(), "")
+    }
+
+    /// Whether something of it is under way.
+    pub(crate) fn is_busy(&self) -> bool {
+        let finished = |stream: &Stream| stream.inbound.unfinished() == 0 && stream.resuming.is_none();
+        self.pending.is_some()
+            || self.lane.as_ref().is_some_and(|lane| !lane.is_idle())
+            || !self.streams.iter().all(finished)
+    }
+
     pub(crate) fn lane_mut(&mut self) -> &mut Lane {
         self.lane.get_or_insert_default()
     }

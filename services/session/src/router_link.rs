@@ -18,6 +18,7 @@ use xmpp::stanza::{Condition, StanzaError};
 use crate::config::Config;
 use crate::owner::Owner;
 use crate::receiving::Receiving;
+use crate::slots::Hold;
 use crate::work::{Finish, Inbound};
 
 /// Items of one slot that are not finished; beyond, senders are told to wait.
@@ -25,6 +26,16 @@ const PATH_ITEMS_MAX: usize = 65_536;
 
 /// A connection to a router: which one, and which of the connections to it.
 pub(crate) type RouterLink = (u32, u32);
+
+/// What became of a stanza that was to be sent.
+pub(crate) enum Sent {
+    /// It is on its way, or will be.
+    Gone,
+    /// Too much is on its way there already: it is refused.
+    Full(Finish),
+    /// Its slot has become this owner's meanwhile.
+    Mine(Box<Inbound>),
+}
 
 /// Everything between this owner and the routers.
 pub(crate) struct Routes {
@@ -54,6 +65,8 @@ struct Router {
 /// What goes to a slot of another owner.
 #[derive(Default)]
 struct Path {
+    /// The slot is on its way from this owner to another: nothing is sent yet.
+    blocked: bool,
     router: Option<usize>,
     run: u64,
     unfinished: VecDeque<Unfinished>,
@@ -117,9 +130,16 @@ impl Routes {
         self.receiving.lost(link);
     }
 
-    /// Sends a stanza to an account of another owner; false: too much is on its way there.
-    pub(crate) fn send(&self, slot: u16, now_ms: u64, inbound: Inbound) -> bool {
-        let Inbound { uid, finish, must, to, stanza } = inbound;
+    /// Sends a stanza to an account of another owner.
+    pub(crate) fn send(&self, slot: u16, now_ms: u64, inbound: Box<Inbound>) -> Sent {
+        let Some(owner) = self.owner.upgrade() else { return Sent::Full(inbound.finish) };
+        let mut sending = self.sending.lock();
+        // Slots become this owner's under this lock: what was sent before has come back by then, and is ahead.
+        let hold = owner.slots.hold(slot);
+        if hold == Hold::Owned {
+            return Sent::Mine(inbound);
+        }
+        let Inbound { uid, finish, must, to, stanza } = *inbound;
         let item = wire::Item {
             uid: Some(wire::Uid { origin: carry::pack_origin(uid.origin), n: uid.n, k: uid.k }),
             must,
@@ -135,18 +155,54 @@ impl Routes {
             from_member: self.config.member.clone(),
             ..wire::Item::default()
         };
-        let mut sending = self.sending.lock();
         let path = sending.paths.entry(slot).or_default();
         if path.unfinished.len() >= PATH_ITEMS_MAX {
-            return false;
+            return Sent::Full(finish);
         }
         path.unfinished.push_back(Unfinished { seq: 0, item, finish });
+        path.blocked = hold != Hold::Absent;
         if path.router.is_none() {
             sending.restart(slot);
         } else {
             sending.send_last(slot);
         }
-        true
+        Sent::Gone
+    }
+
+    /// A slot becomes this owner's: what was on its way there comes back, oldest first.
+    #[allow(clippy::vec_box, reason = "they come and go in their boxes")]
+    pub(crate) fn take_over(&self, slot: u16) -> Vec<Box<Inbound>> {
+        let Some(owner) = self.owner.upgrade() else { return Vec::new() };
+        let mut sending = self.sending.lock();
+        if owner.slots.hold(slot) == Hold::Taking {
+            owner.slots.set(slot, owner.slots.epoch(slot), Hold::Owned);
+        }
+        let Some(path) = sending.paths.remove(&slot) else { return Vec::new() };
+        if let Some(router) = path.router {
+            path.unfinished.iter().for_each(|unfinished| {
+                sending.routers[router].slots.remove(&unfinished.seq);
+            });
+        }
+        path.unfinished.into_iter().filter_map(Unfinished::back).collect()
+    }
+
+    /// Slots are another's for good: what has waited for that is sent.
+    pub(crate) fn unblock(&self, slots: &[u16]) {
+        let mut sending = self.sending.lock();
+        for slot in slots {
+            if let Some(path) = sending.paths.get_mut(slot) {
+                path.blocked = false;
+                sending.restart(*slot);
+            }
+        }
+    }
+
+    /// Says to the routers which slots are this owner's.
+    pub(crate) fn announce(&self, table: &wire::Table) {
+        let sending = self.sending.lock();
+        for outbox in sending.routers.iter().filter_map(|router| router.outbox.as_ref()) {
+            outbox.send(Frame { kind: Some(Kind::Table(table.clone())) });
+        }
     }
 
     /// What became of items, as their addressees' owners say.
@@ -246,7 +302,7 @@ impl Sending {
         path.router = path.router.filter(|router| alive.contains(router));
         path.router = path.router.or_else(|| alive.get(usize::from(slot) % alive.len().max(1)).copied());
         path.run += 1;
-        let Some(router) = path.router else { return };
+        let Some(router) = path.router.filter(|_| !path.blocked) else { return };
         let router = &mut self.routers[router];
         for unfinished in &mut path.unfinished {
             unfinished.number(router, slot, path.run);
@@ -256,6 +312,9 @@ impl Sending {
     fn send_last(&mut self, slot: u16) {
         let Some(path) = self.paths.get_mut(&slot) else { return };
         let (Some(router), Some(last)) = (path.router, path.unfinished.back_mut()) else { return };
+        if path.blocked {
+            return;
+        }
         last.number(&mut self.routers[router], slot, path.run);
     }
 
@@ -270,6 +329,15 @@ impl Sending {
 }
 
 impl Unfinished {
+    /// As it was before it was packed; what cannot be read is nobody's.
+    fn back(self) -> Option<Box<Inbound>> {
+        let uid = self.item.uid.unwrap_or_default();
+        let to = carry::address(self.item.to.first()?.addressees.first()?).ok()??;
+        let stanza = carry::unpack(&self.item.stanza).ok()?;
+        let uid = store::Uid { origin: carry::origin(uid.origin).ok()?, n: uid.n, k: uid.k };
+        Some(Box::new(Inbound { uid, finish: self.finish, must: self.item.must, to, stanza }))
+    }
+
     fn number(&mut self, router: &mut Router, slot: u16, run: u64) {
         router.seq += 1;
         self.seq = router.seq;

@@ -33,7 +33,7 @@ pub(crate) async fn keep(owner: Weak<Owner>, index: u32, wire: Wire) {
 async fn connection(owner: Arc<Owner>, index: u32, wire: Wire) -> Result<(), tonic::Status> {
     let (outbox, batches) = Outbox::new(|frames| Frames { frames });
     outbox.send(frame(Kind::Hello(owner.hello())));
-    outbox.send(frame(Kind::Table(owner.table())));
+    outbox.send(frame(Kind::Table(owner.slots.table())));
     let limit = node::wire::MESSAGE_BYTES_MAX;
     let mut client =
         RouterClient::new(wire).max_decoding_message_size(limit).max_encoding_message_size(limit);
@@ -78,6 +78,13 @@ fn item_works(owner: &Owner, link: RouterLink, item: &wire::Item, works: &mut Ve
         return owner.routes.receiving.refuse(link, item.seq, Condition::BadRequest);
     };
     let uid = Uid { origin, n: uid.n, k: uid.k };
+    if owner.clock.now_ms() > item.sent_at + owner.config.item_age_ms_max() {
+        return tracing::warn!("an item was older than anything that anybody waits for");
+    }
+    let takes = |slot: u32| u16::try_from(slot).is_ok_and(|slot| owner.slots.takes(slot));
+    if !item.to.iter().all(|target| takes(target.slot)) {
+        owner.routes.receiving.pass_over(item, takes);
+    }
     for (number, to) in owner.routes.receiving.take(link, uid, item) {
         let mut stanza = stanza.clone();
         stanza.to = Some(to.clone());

@@ -7,6 +7,7 @@ use xmpp::stanza::{Condition, Kind, Stanza, StanzaError, Type};
 
 use crate::lane::Cause;
 use crate::resident::Resident;
+use crate::router_link::Sent;
 use crate::shard::{Cx, of_slot};
 use crate::work::{Finish, Inbound, Work};
 
@@ -49,15 +50,23 @@ impl Cx<'_> {
             return self.finish(finish, answered.then(|| StanzaError::from(Condition::ServiceUnavailable)));
         }
         let slot = node::slots::of(to.bare_str(), "");
-        if self.owner.config.owns(slot) {
-            let inbound = Inbound { uid, finish, must, to, stanza };
-            self.post(of_slot(slot), Work::Inbound(Box::new(inbound)));
+        self.hand(slot, Box::new(Inbound { uid, finish, must, to, stanza }));
+    }
+
+    /// Gives a stanza to the owner of its slot.
+    pub(crate) fn hand(&mut self, slot: u16, inbound: Box<Inbound>) {
+        let inbound = if self.owner.slots.owns(slot) {
+            inbound
         } else {
-            let inbound = Inbound { uid, finish, must, to, stanza };
-            if !self.owner.routes.send(slot, self.now_ms, inbound) {
-                self.finish(finish, Some(StanzaError::from(Condition::ResourceConstraint)));
+            match self.owner.routes.send(slot, self.now_ms, inbound) {
+                Sent::Gone => return,
+                Sent::Full(finish) => {
+                    return self.finish(finish, Some(StanzaError::from(Condition::ResourceConstraint)));
+                }
+                Sent::Mine(inbound) => inbound,
             }
-        }
+        };
+        self.post(of_slot(slot), Work::Inbound(inbound));
     }
 }
 

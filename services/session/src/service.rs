@@ -74,7 +74,7 @@ async fn read(owner: Arc<Owner>, mut frames: Streaming<wire::EdgeFrames>, outbox
                 break;
             }
             link.send_one(Frame::Welcome(owner.welcome()));
-            link.send_one(Frame::Table(owner.table()));
+            link.send_one(Frame::Table(owner.slots.table()));
             link.send_one(Frame::Credit(shared::Credit { items: CREDIT_ITEMS, bytes: CREDIT_BYTES }));
             tracing::info!(edge = link.member(), "an edge has connected");
             reader = Some(Reader { owner: Arc::clone(&owner), logins: Arc::new(Logins::default()), link });
@@ -87,6 +87,7 @@ async fn read(owner: Arc<Owner>, mut frames: Streaming<wire::EdgeFrames>, outbox
     if let Some(Reader { link, .. }) = reader {
         tracing::info!(edge = link.member(), "an edge is gone");
         owner.links.lock().retain(|other| *other != link);
+        owner.gathering.changed();
         owner.post_all((0..SHARDS).map(|shard| (shard, Work::LinkLost(link.clone()))));
     }
 }
@@ -102,10 +103,14 @@ impl Reader {
     fn batch(&self, frames: impl Iterator<Item = wire::EdgeFrame>) {
         let mut used = shared::Credit::default();
         let mut works = Vec::new();
-        let mut last = false;
+        let mut last = None;
         for frame in frames {
             let Some(kind) = frame.kind else { continue };
-            last |= matches!(&kind, Kind::Attach(attach) if attach.last);
+            if let Kind::Attach(attach) = &kind
+                && attach.last
+            {
+                last = Some(attach.epoch);
+            }
             if let Kind::Item(item) = &kind {
                 used.items += 1;
                 used.bytes += item.stanza.len() as u64;
@@ -117,9 +122,9 @@ impl Reader {
             works.extend(self.work(kind));
         }
         self.owner.post_all(works.into_iter());
-        if last {
+        if let Some(epoch) = last {
             // All its sessions are with their accounts, or on their way there.
-            self.owner.gathering.attached(self.link.member());
+            self.owner.gathering.attached(self.link.member(), epoch);
         }
         if used.items > 0 {
             // What may pile up behind this is bounded for each session and each account.

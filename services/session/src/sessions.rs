@@ -39,7 +39,7 @@ impl Resident {
         if self.streams.len() >= cx.owner.config.sessions_max {
             return cx.refuse_bind(bind, Condition::ResourceConstraint);
         }
-        let stream = Stream::new(Owner::new_stream(&self.account.jid), bind.link.clone());
+        let stream = Stream::new(Owner::new_stream(&self.account.jid), Some(bind.link.clone()));
         let frame = wire::Bound {
             exchange: bind.exchange,
             condition: String::new(),
@@ -56,6 +56,7 @@ impl Resident {
         self.streams.reserve_exact(1);
         self.account.sessions.push(session);
         self.streams.push(stream);
+        self.register(cx, id);
         self.tell_state(cx, id);
         let stanza = crate::job::placeholder();
         self.run(cx, Job { at: At::Bound, step: 0, session: Some(id), stanza, cause: Cause::Owner });
@@ -76,6 +77,7 @@ impl Resident {
         stream.out_base = stream.outbound.n;
         stream.outbound.acked = stream.outbound.n;
         stream.outbound.enabling = true;
+        self.register(cx, id);
         self.send_mailbox(cx, id);
     }
 
@@ -167,6 +169,7 @@ impl Resident {
         }
         stream.link = Some(resume.link.clone());
         stream.deadline_ms = 0;
+        Self::discard_saved(stream, cx);
         // The rest follows, and only then is it decided.
         stream.outbound.sent = acked;
         let frame = wire::Resumed {
@@ -187,6 +190,7 @@ impl Resident {
             max_s: stream.max_s,
         };
         cx.frame(&resume.link, Frame::Resumed(frame.into()));
+        self.register(cx, id);
         self.give_mailbox(cx, id, acked);
         self.tell_state(cx, id);
         // XEP-0352 §5.2: a client that is back says again that its user looks elsewhere.
@@ -229,9 +233,10 @@ impl Resident {
             stream.hibernate(cx.now_ms);
             self.watch(cx);
             self.keep_all(cx, id);
-        } else {
-            self.end_session(cx, id);
+            self.save_hibernated(cx, id, link.map(|link| (link, generation)));
+            return;
         }
+        self.end_session(cx, id);
         if let Some(link) = link {
             let frame = wire::Hibernated { stream: carry::pack_origin(id), generation };
             cx.frame(&link, Frame::Hibernated(frame));
@@ -261,8 +266,10 @@ impl Resident {
     /// A session is over: its contacts learn of it, and what it was given and did not take goes its way.
     pub(crate) fn end_session(&mut self, cx: &mut Cx<'_>, id: Origin) {
         let Some(at) = self.streams.iter().position(|stream| stream.id == id) else { return };
-        let stream = self.streams.swap_remove(at);
+        let mut stream = self.streams.swap_remove(at);
         cx.common.by_stream.remove(&id);
+        self.unregister(cx, id);
+        Self::discard_saved(&mut stream, cx);
         cx.owner.remember_ended(&self.account.jid, id, stream.h());
         if let Some(resume) = &stream.resuming {
             cx.refuse_resume(resume, Some(stream.h() as u32));
@@ -296,6 +303,26 @@ impl Resident {
             self.with_features(cx.now_ms, Some(id), |context| features::csi::set(context, active));
         let effects = outputs.into_iter().map(crate::lane::Effect::Output).collect();
         self.push(cx, Entry { wait: Wait::Nothing, effects, finish: Finish::Nobody });
+    }
+
+    /// A session that the registry knew when this owner took its slot. Unless its edge or its copy has told of it, nobody has
+    /// it any more: its contacts learn so.
+    pub(crate) fn start_registered(&mut self, cx: &mut Cx<'_>, registered: store::Registered) {
+        let id = registered.origin;
+        if self.stream(id).is_some() {
+            return;
+        }
+        self.unregister(cx, id);
+        let taken = |resource| self.account.resource(resource).is_some();
+        if self.removed || registered.jid.resource().is_none_or(taken) {
+            return;
+        }
+        let mut session = Session::new(id, registered.jid.clone(), cx.now_ms);
+        session.presence = Some(Box::new(Stanza::presence(Type::Available)));
+        self.account.sessions.push(session);
+        let stanza = Stanza::presence(Type::Unavailable).with_from(registered.jid);
+        self.run(cx, Job { at: At::Ended, step: 0, session: Some(id), stanza, cause: Cause::Owner });
+        self.account.sessions.retain(|session| session.stream != id);
     }
 
     /// Ends all sessions of the account.
@@ -333,10 +360,10 @@ impl Cx<'_> {
 }
 
 impl Stream {
-    pub(crate) fn new(id: Origin, link: Link) -> Self {
+    pub(crate) fn new(id: Origin, link: Option<Link>) -> Self {
         Self {
             id,
-            link: Some(link),
+            link,
             generation: 1,
             deadline_ms: 0,
             managed: false,
@@ -349,6 +376,8 @@ impl Stream {
             position: 0,
             open_iqs: std::collections::VecDeque::new(),
             resuming: None,
+            saved: None,
+            restored: false,
         }
     }
 

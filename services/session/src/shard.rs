@@ -60,10 +60,12 @@ pub(crate) struct Common {
     /// What came for accounts before all their sessions were known.
     #[allow(clippy::vec_box, reason = "they come and go in their boxes")]
     pub(crate) gathering: Vec<Box<crate::work::Inbound>>,
-    /// That is over for this shard: what has waited has started.
-    pub(crate) gathered: bool,
     /// Whether expired messages of an account are being deleted.
     pub(crate) sweeping: Arc<AtomicBool>,
+    /// Logins and resumptions that came before that.
+    pub(crate) early: Vec<Work>,
+    /// For which slots that is over: what has waited has started. A bit each.
+    gathered: u64,
     posts: Vec<(usize, Work)>,
     /// The inbox that was last emptied, to be filled again.
     spare: VecDeque<Work>,
@@ -90,6 +92,26 @@ pub(crate) struct Cx<'a> {
     pub(crate) shard: usize,
     pub(crate) now_ms: u64,
     pub(crate) common: &'a mut Common,
+}
+
+impl Common {
+    /// Whether the sessions of a slot of this shard are gathered.
+    pub(crate) fn is_gathered(&self, slot: u16) -> bool {
+        self.gathered & bit(slot) != 0
+    }
+
+    pub(crate) fn set_gathered(&mut self, slot: u16, gathered: bool) {
+        if gathered {
+            self.gathered |= bit(slot);
+        } else {
+            self.gathered &= !bit(slot);
+        }
+    }
+}
+
+/// A slot among those of its shard.
+fn bit(slot: u16) -> u64 {
+    1 << (usize::from(slot) / SHARDS)
 }
 
 impl Cx<'_> {
@@ -155,6 +177,10 @@ impl Owner {
     }
 
     fn pump(self: &Arc<Self>, mut touched: VecDeque<usize>) {
+        if !self.lease.awake() {
+            // What has come waits for the next tick that finds this owner to be one still.
+            return;
+        }
         let now_ms = self.clock.now_ms();
         let mut links = Vec::new();
         // First come, first served: what many shards have for one is there when that one's turn comes.

@@ -13,6 +13,7 @@ use xmpp::jid::Jid;
 use xmpp::stanza::{Payload, Stanza};
 
 use crate::edges::Link;
+use crate::hibernation::Saved;
 use crate::work::Resume;
 
 /// Numbers that may be left out between two stanzas of a client.
@@ -40,6 +41,10 @@ pub(crate) struct Stream {
     pub(crate) open_iqs: VecDeque<OpenIq>,
     /// Whoever resumes it waits until all that had come in is finished.
     pub(crate) resuming: Option<Box<Resume>>,
+    /// Its copy in the store; none: there is none.
+    pub(crate) saved: Option<Box<Saved>>,
+    /// It was made from that copy: an edge that has it knows better.
+    pub(crate) restored: bool,
 }
 
 /// What the client sent.

@@ -85,12 +85,16 @@ impl Resident {
         let mut late = Vec::new();
         let mut expired = Vec::new();
         let mut unanswered = Vec::new();
+        let mut hibernating = Vec::new();
         if self.lane.is_none() && self.pending.is_none() {
             self.product = None;
         }
         for stream in &mut self.streams {
             stream.release();
             late.extend(stream.inbound.older_than(oldest_ms).into_iter().map(|n| (stream.id, n)));
+            if stream.link.is_none() && stream.resume {
+                hibernating.push(stream.id);
+            }
             if stream.link.is_none() && stream.deadline_ms > 0 && stream.deadline_ms <= now_ms {
                 stream.deadline_ms = 0;
                 expired.push(stream.id);
@@ -101,6 +105,9 @@ impl Resident {
         }
         for (id, n) in late {
             self.outlived(cx, id, n);
+        }
+        for id in hibernating {
+            self.save_hibernated(cx, id, None);
         }
         for id in expired {
             self.arrive(cx, Arrival::Expired(id));

@@ -30,14 +30,20 @@ pub(crate) enum Work {
     Continued(usize, Result<After, StanzaError>),
     /// Rows that somebody waits for were read.
     Read(usize, Result<Vec<Row>, store::Error>),
+    /// A hibernating session is in the store, as of these numbers; none: it could not be written.
+    Saved(usize, Origin, Option<(u64, u64, u64, u64)>),
     /// Rows are durable, or could not be written.
     Stored(Vec<(usize, u64)>, bool),
     /// An edge is gone: its streams hibernate.
     LinkLost(Link),
     /// End the sessions of an account with a stream error; with `removed`, forget it.
     EndAll(Jid, &'static str, bool),
-    /// Gathering is over.
-    Gathered,
+    /// Slots are this owner's now.
+    Taken(Vec<u16>),
+    /// The sessions of slots are gathered.
+    Gathered(Vec<u16>),
+    /// The registry had a session when its slot was taken: unless somebody has it now, it is over.
+    Registered(store::Registered),
     /// Time has passed.
     Tick,
 }
@@ -117,4 +123,5 @@ pub(crate) struct Stored {
     pub(crate) cursor: Cursor,
     /// Newest rows, ascending: their uids may come again.
     pub(crate) tail: Vec<Row>,
+    pub(crate) hibernated: Vec<store::Session>,
 }

@@ -14,6 +14,9 @@ use crate::work::Work;
 /// Between tries of a write whose outcome is not known, in milliseconds.
 const RETRY_MS: u64 = 100;
 
+/// Between looks at whether this owner is one still, in milliseconds.
+const LEASE_TURN_MS: u64 = 20;
+
 /// The rows of an owner that are to be written. Its length is bounded by the lanes': each row holds an entry up.
 #[derive(Default)]
 pub(crate) struct Writer {
@@ -98,7 +101,18 @@ async fn append(owner: &Owner, rows: &[Row]) -> bool {
     let until_ms = owner.clock.now_ms() + owner.config.item_lifetime_ms;
     loop {
         match owner.store.archive.append(rows).await {
-            Ok(()) => return true,
+            Ok(()) if owner.lease.holds() => return true,
+            // It is written, but may be another's archive by now: the next read of the store tells.
+            Ok(()) if owner.clock.now_ms() < until_ms => {
+                tokio::time::sleep(Duration::from_millis(LEASE_TURN_MS)).await;
+                if owner.lease.holds() {
+                    return true;
+                }
+            }
+            Ok(()) => {
+                remove(owner, rows).await;
+                return false;
+            }
             Err(error @ Error::Unknown(_)) if owner.clock.now_ms() < until_ms => {
                 tracing::warn!(%error, "the outcome of a write is not known, it is repeated");
                 tokio::time::sleep(Duration::from_millis(RETRY_MS)).await;

@@ -213,7 +213,6 @@ async fn what_comes_as_gathering_ends_stays_behind_what_has_waited() {
     assert_eq!(juliet.rest().await, [""; 0]);
 
     // Its accounts have not heard of it.
-    house.at(|owner| owner.gathering.end()).await;
     romeo.says(&chat("juliet", "2"));
 
     assert_eq!(juliet.hears_all("message", 2).await, ["1", "2"]);

@@ -275,6 +275,11 @@ impl Office {
                     desk.hibernated = true;
                 }
             }
+            Hear::Moved(moved) => {
+                let (exchange, condition) = (moved.exchange, "moved".to_owned());
+                self.bound = Some(Bound { exchange, condition: condition.clone(), ..Bound::default() });
+                self.resumed = Some(Resumed { exchange, condition, ..Resumed::default() });
+            }
             _ => {}
         }
     }

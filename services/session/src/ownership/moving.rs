@@ -1,0 +1,295 @@
+//! Taking slots and letting go of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt, TryStreamExt};
+use hashbrown::{HashMap, HashSet};
+use store::Registered;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{Assignments, CALL_MS_MAX};
+use crate::gathering::Batch;
+use crate::owner::Owner;
+use crate::shard::{SHARDS, of_slot};
+use crate::slots::Hold;
+use crate::work::Work;
+
+/// Slots that are let go of at a time: their accounts are away for as long as that takes.
+const SLOTS_AT_A_TIME: usize = 512;
+
+/// How long what is under way may take to be finished before slots move, in milliseconds.
+const QUIET_MS_MAX: u64 = 2_000;
+
+/// Between looks at whether it is.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Slots whose sessions are read from the registry at a time.
+const READS_MAX: usize = 64;
+
+impl Owner {
+    /// Whether slots are on their way from here to somebody else.
+    pub(crate) fn is_moving(&self) -> bool {
+        !self.released.lock().is_empty() || !self.slots.held(|hold| hold == Hold::Closing).is_empty()
+    }
+
+    /// Does what the table says of this owner.
+    pub(crate) async fn adopt(self: &Arc<Self>, table: &Assignments) {
+        let me = self.life();
+        let (mut take, mut asked) = (Vec::new(), Vec::new());
+        for (slot, one) in (0_u16..).zip(&table.slots) {
+            let mine = one.owner.as_ref() == Some(&me);
+            match (self.slots.hold(slot), mine) {
+                (Hold::Absent, true) if self.released.lock().contains(&slot) => asked.push(slot),
+                (Hold::Absent, true) => take.push((slot, one.epoch)),
+                (Hold::Absent, false) => drop(self.released.lock().remove(&slot)),
+                (_, false) => return self.end_fenced(),
+                (_, true) if one.wanted.is_some() => asked.push(slot),
+                (_, true) => {}
+            }
+        }
+        self.take(&take);
+        for some in asked.chunks(SLOTS_AT_A_TIME) {
+            if !self.let_go(some).await {
+                return;
+            }
+        }
+    }
+
+    /// Begins to own slots, each since an epoch: what is under way to them comes back, and their sessions are gathered.
+    pub(crate) fn take(self: &Arc<Self>, slots: &[(u16, u64)]) {
+        let Some(epoch) = slots.iter().map(|(_, epoch)| *epoch).max() else { return };
+        for (slot, epoch) in slots {
+            self.slots.set(*slot, *epoch, Hold::Taking);
+        }
+        let slots: Vec<u16> = slots.iter().map(|(slot, _)| *slot).collect();
+        let batch = self.gathering.begin(slots.clone(), epoch);
+        self.post_slots(&slots, Work::Taken);
+        tracing::info!(slots = slots.len(), epoch, "slots are taken");
+        self.announce();
+        tokio::spawn(gather(Arc::downgrade(self), batch));
+    }
+
+    /// Work for each shard that has some of these slots.
+    fn post_slots(self: &Arc<Self>, slots: &[u16], work: impl Fn(Vec<u16>) -> Work) {
+        let mut by_shard: HashMap<usize, Vec<u16>> = HashMap::new();
+        for slot in slots {
+            by_shard.entry(of_slot(*slot)).or_default().push(*slot);
+        }
+        self.post_all(by_shard.into_iter().map(|(shard, slots)| (shard, work(slots))));
+    }
+
+    /// Says to everybody which slots are this owner's.
+    pub(crate) fn announce(&self) {
+        let table = self.slots.table();
+        for link in self.links.lock().iter() {
+            link.send_one(proto::session::owner_frame::Kind::Table(table.clone()));
+        }
+        self.routes.announce(&table);
+    }
+
+    /// Gives slots to whom the table wants to have them. False: they stay here, for now.
+    async fn let_go(self: &Arc<Self>, slots: &[u16]) -> bool {
+        let held: Vec<u16> =
+            slots.iter().copied().filter(|slot| self.slots.hold(*slot) != Hold::Absent).collect();
+        for slot in &held {
+            self.slots.set(*slot, self.slots.epoch(*slot), Hold::Closing);
+        }
+        self.announce();
+        if !self.quiet(&held).await && !self.is_leaving() {
+            // Edges and other owners have kept what came meanwhile, and say it again for the new epoch.
+            self.keep(&held).await;
+            return false;
+        }
+        self.save(&held).await;
+        self.forget(&held);
+        self.released.lock().extend(&held);
+        let me = self.life();
+        let Some(mut table) = self.read_table().await else { return false };
+        table.release(&me, slots);
+        if !self.write_table(&table).await {
+            return false;
+        }
+        let mut released = self.released.lock();
+        for slot in slots.iter().filter(|slot| table.slots[usize::from(**slot)].owner.as_ref() != Some(&me)) {
+            released.remove(slot);
+        }
+        drop(released);
+        tracing::info!(slots = slots.len(), "slots are let go of");
+        true
+    }
+
+    /// Slots that were to be let go of stay, under a new epoch.
+    async fn keep(self: &Arc<Self>, slots: &[u16]) {
+        let me = self.life();
+        let Some(mut table) = self.read_table().await else { return };
+        let epoch = table.version + 1;
+        for slot in slots {
+            let one = &mut table.slots[usize::from(*slot)];
+            if one.owner.as_ref() == Some(&me) {
+                (one.epoch, one.wanted) = (epoch, None);
+            }
+        }
+        if self.write_table(&table).await {
+            tracing::warn!(slots = slots.len(), "slots are kept: what is under way in them takes too long");
+            for slot in slots {
+                self.slots.set(*slot, epoch, Hold::Owned);
+            }
+            self.routes.unblock(slots);
+            self.announce();
+        }
+    }
+
+    /// Completes when nothing is under way in these slots; false: that takes too long.
+    async fn quiet(&self, slots: &[u16]) -> bool {
+        let until = Instant::now() + Duration::from_millis(QUIET_MS_MAX);
+        let slots: HashSet<u16> = slots.iter().copied().collect();
+        loop {
+            sleep(LOOK).await;
+            let busy = |shard: usize| {
+                let state = self.shards[shard].state.lock();
+                let mut there = state.residents.iter().map(|(_, resident)| resident);
+                there.any(|resident| slots.contains(&resident.slot()) && resident.is_busy())
+            };
+            if !(0..SHARDS).any(busy) {
+                return true;
+            }
+            if Instant::now() >= until {
+                return false;
+            }
+        }
+    }
+
+    /// Saves what their next owner reads of the accounts of slots.
+    async fn save(&self, slots: &[u16]) {
+        let slots: HashSet<u16> = slots.iter().copied().collect();
+        let (mut cursors, mut sessions) = (Vec::new(), Vec::new());
+        for shard in &self.shards {
+            let mut state = shard.state.lock();
+            for (_, resident) in &mut state.residents {
+                if slots.contains(&resident.slot()) && !resident.absent && !resident.removed {
+                    if std::mem::take(&mut resident.archive.changed) {
+                        cursors.push((resident.account.jid.clone(), resident.archive.cursor()));
+                    }
+                    sessions.extend(resident.unsaved_sessions());
+                }
+            }
+        }
+        let all = async {
+            crate::tick::save(&self.store, &cursors).await;
+            for session in sessions {
+                if let Err(error) = self.store.hibernated.put(session).await {
+                    tracing::warn!(%error, "a hibernating session could not be saved");
+                }
+            }
+        };
+        if timeout(Duration::from_millis(CALL_MS_MAX), all).await.is_err() {
+            tracing::warn!("cursors and sessions could not be saved in time");
+        }
+    }
+
+    /// Forgets the accounts of slots: edges have their copies of what is under way.
+    fn forget(self: &Arc<Self>, slots: &[u16]) {
+        for slot in slots {
+            self.slots.set(*slot, 0, Hold::Absent);
+        }
+        let gone: HashSet<u16> = slots.iter().copied().collect();
+        for (shard, part) in self.shards.iter().enumerate() {
+            part.state.lock().forget(shard, &gone);
+        }
+        self.routes.unblock(slots);
+        self.announce();
+    }
+
+    /// Gives every slot to the others, as long as there is time and somebody to take them.
+    pub(crate) async fn leave(self: &Arc<Self>, until: Instant) {
+        self.leaving.cancel();
+        let me = self.life();
+        while Instant::now() < until {
+            if let Some(mut table) = self.read_table().await {
+                let mine: Vec<u16> = (0_u16..)
+                    .zip(&table.slots)
+                    .filter(|(_, one)| one.owner.as_ref() == Some(&me))
+                    .map(|(slot, _)| slot)
+                    .collect();
+                let others = self.others().await;
+                if mine.is_empty() || others.is_empty() {
+                    break;
+                }
+                let asked = |slot: &u16| table.slots[usize::from(*slot)].wanted.is_some();
+                if table.leaving.contains(&me) && mine.iter().all(asked) {
+                    self.adopt(&table).await;
+                } else {
+                    table.leave(&me, &others);
+                    self.write_table(&table).await;
+                }
+            }
+            sleep(LOOK).await;
+        }
+        self.left.cancel();
+        let _ = self.store.liveness.gone(&me.name).await;
+        if let Err(error) = self.store.members.leave(&me.name, me.incarnation).await {
+            tracing::warn!(%error, "this owner could not leave in order");
+        }
+    }
+
+    /// Other members that are there.
+    async fn others(&self) -> Vec<super::Life> {
+        let members = self.store.members.list().await.unwrap_or_default();
+        let names: Vec<String> = members.iter().map(|member| member.name.clone()).collect();
+        let there = self.store.liveness.are_there(&names).await.unwrap_or_else(|_| vec![true; names.len()]);
+        let others = members.into_iter().zip(there);
+        others
+            .filter(|(member, there)| *there && !member.fenced && member.name != self.config.member)
+            .map(|(member, _)| super::Life { name: member.name, incarnation: member.incarnation })
+            .collect()
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.leaving.is_cancelled()
+    }
+}
+
+/// Lets what waited for the edges go its way at last, and ends the sessions that nobody has any more.
+pub(crate) async fn gather(owner: std::sync::Weak<Owner>, batch: Arc<Batch>) {
+    let Some(strong) = owner.upgrade() else { return };
+    let limit = Duration::from_millis(strong.config.gather_ms);
+    let mut registered = Vec::new();
+    let all_known = async {
+        // If it cannot be read, nobody knows which edges there are.
+        registered = match strong.registered(&batch.slots).await {
+            Ok(registered) => registered,
+            Err(error) => {
+                tracing::warn!(%error, "the registry could not be read: gathering lasts its whole time");
+                return std::future::pending().await;
+            }
+        };
+        let named = registered.iter().map(|(_, session)| session.edge.clone()).collect();
+        let connected =
+            || strong.links.lock().iter().map(|link| link.member().to_owned()).collect::<Vec<_>>();
+        strong.gathering.complete(&batch, &named, connected).await;
+        strong.gathering.settled().await;
+    };
+    let complete = timeout(limit, all_known).await.is_ok();
+    strong.gathering.end(&batch);
+    tracing::debug!(slots = batch.slots.len(), complete, "sessions are gathered");
+    strong.post_slots(&batch.slots, Work::Gathered);
+    let lost = registered.into_iter().map(|(slot, session)| (of_slot(slot), Work::Registered(session)));
+    strong.post_all(lost);
+}
+
+impl Owner {
+    /// The sessions that the registry has of slots; nothing where slots are fixed.
+    async fn registered(&self, slots: &[u16]) -> store::Result<Vec<(u16, Registered)>> {
+        if !self.config.shared {
+            return Ok(Vec::new());
+        }
+        let read = |slot: u16| async move {
+            let sessions = self.store.registry.of_slot(slot).await?;
+            store::Result::Ok(sessions.into_iter().map(|session| (slot, session)).collect::<Vec<_>>())
+        };
+        let reads = futures_util::stream::iter(slots.iter().copied().map(read));
+        let all: Vec<Vec<_>> = reads.buffer_unordered(READS_MAX).try_collect().await?;
+        Ok(all.into_iter().flatten().collect())
+    }
+}
