@@ -10,6 +10,7 @@ use xmpp::jid::Jid;
 use xmpp::stanza::Stanza;
 
 use crate::mam::preferences::Preferences;
+use crate::push::Registration;
 use crate::roster::Roster;
 
 /// Names a client's stream for life, through any number of connections: the origin of its uids.
@@ -29,6 +30,8 @@ pub struct Account {
     pub blocked: Vec<Jid>,
     /// What of its messages is archived (XEP-0441); none: everything.
     pub archiving: Option<Box<Preferences>>,
+    /// Push services that are told of what nobody sees (XEP-0357).
+    pub pushes: Vec<Registration>,
     /// Sessions that are there or hibernate.
     pub sessions: Vec<Session>,
     /// SHA-1 of the photo in the vCard, in hexadecimal (XEP-0153); empty: there is none; none: not asked yet.
@@ -72,6 +75,7 @@ impl Account {
             roster: Roster::from(roster),
             blocked,
             archiving: None,
+            pushes: Vec::new(),
             sessions: Vec::new(),
             photo: None,
         }

@@ -7,7 +7,7 @@ use crate::context::{Context, Next};
 use crate::ports::Ports;
 use crate::{
     blocking, carbons, commands, csi, delay, disco, hints, last_activity, limits, mam, ping, presence,
-    private_storage, registration, retraction, roster, stanza_ids, time, vcard, version,
+    private_storage, push, registration, retraction, roster, stanza_ids, time, vcard, version,
 };
 
 /// A room for a XEP: a struct whose fields are all it may touch.
@@ -41,6 +41,7 @@ pub static ORDER: &[Room] = &[
     // From here on each answers IQs of its own namespace: their order does not matter.
     (&disco::ABOUT, Some(disco::Disco::build)),
     (&mam::ABOUT, Some(mam::Mam::build)),
+    (&push::ABOUT, Some(push::Push::build)),
     (&ping::ABOUT, Some(ping::Ping::build)),
     (&version::ABOUT, Some(version::Version::build)),
     (&time::ABOUT, Some(time::Time::build)),

@@ -64,6 +64,11 @@ impl Form {
         Self(Element::new(ns::DATA_FORMS, "x").attr("type", "form").with_child(hidden(form_type)))
     }
 
+    /// A form that is filled out.
+    pub fn submitting(form_type: &str) -> Self {
+        Self(Element::new(ns::DATA_FORMS, "x").attr("type", "submit").with_child(hidden(form_type)))
+    }
+
     /// A form that tells something.
     pub fn telling(form_type: &str) -> Self {
         Self(Element::new(ns::DATA_FORMS, "x").attr("type", "result").with_child(hidden(form_type)))

@@ -24,6 +24,7 @@ mod ping;
 pub mod ports;
 pub mod presence;
 mod private_storage;
+pub mod push;
 pub mod references;
 pub mod registration;
 mod retraction;

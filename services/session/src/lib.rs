@@ -46,6 +46,7 @@ mod sweep;
 #[cfg(test)]
 mod testing;
 mod tick;
+mod unseen;
 mod work;
 mod writer;
 

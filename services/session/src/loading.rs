@@ -42,6 +42,7 @@ pub(crate) async fn load(
         hibernated: store.hibernated.list(jid).await.unwrap_or_default(),
         roster: store.rosters.load(jid).await?,
         blocked: store.blocklists.load(jid).await?,
+        pushes: features::push::load(&*store.documents, jid).await?,
         archiving: features::mam::preferences::load(&*store.documents, jid).await?,
         last_id,
         cursor: store.cursors.load(jid).await?,
@@ -72,6 +73,7 @@ impl Resident {
                     features::account::Account::new(self.account.jid.clone(), stored.roster, stored.blocked);
                 self.account.sessions = streams;
                 self.account.archiving = stored.archiving;
+                self.account.pushes = stored.pushes;
                 self.archive = Archive::from_stored(stored.last_id, stored.cursor);
                 self.marks = Marks::from_rows(&stored.tail, cx.now_ms);
                 self.restore(cx, stored.hibernated);

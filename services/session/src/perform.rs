@@ -92,7 +92,7 @@ impl Resident {
         }
     }
 
-    fn output(&mut self, cx: &mut Cx<'_>, output: Output) {
+    pub(crate) fn output(&mut self, cx: &mut Cx<'_>, output: Output) {
         match output {
             Output::ToSession { stream, mut stanza } => {
                 if stanza.to.is_none() {
@@ -117,7 +117,9 @@ impl Resident {
             (_, false) => Keep::Archive,
         };
         let finish = message.inbound.finish;
-        match routing::message(&self.account, &message.inbound.stanza, keep) {
+        let route = routing::message(&self.account, &message.inbound.stanza, keep);
+        self.push_unseen(cx, keep, &message, &route);
+        match route {
             Route::Sessions(_) if message.deliver && self.is_read_for_all() => {
                 // It is behind what is being read of the archive, and will be read there.
                 self.archive.waits(message.archive_id);

@@ -77,6 +77,8 @@ pub(crate) struct Archive {
     pub(crate) reading: u64,
     /// Rows that wait for a client since the account was loaded.
     pub(crate) waiting: usize,
+    /// The last row that push services were told of.
+    pub(crate) pushed: u64,
     /// Rows from `lowest` on wait that are not in `unsettled`.
     pub(crate) backlog: bool,
     /// The cursor differs from the stored one.

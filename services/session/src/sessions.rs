@@ -233,6 +233,7 @@ impl Resident {
             stream.hibernate(cx.now_ms);
             self.watch(cx);
             self.keep_all(cx, id);
+            self.push_missed(cx, id);
             self.save_hibernated(cx, id, link.map(|link| (link, generation)));
             return;
         }

@@ -121,6 +121,7 @@ pub(crate) struct Stored {
     pub(crate) archiving: Option<Box<features::mam::preferences::Preferences>>,
     pub(crate) last_id: u64,
     pub(crate) cursor: Cursor,
+    pub(crate) pushes: Vec<features::push::Registration>,
     /// Newest rows, ascending: their uids may come again.
     pub(crate) tail: Vec<Row>,
     pub(crate) hibernated: Vec<store::Session>,

@@ -40,17 +40,13 @@ async fn page(client: &mut Client, inner: &str) -> (Vec<Element>, Element) {
     loop {
         let heard = client.hears_within(PATIENCE).await.ok().flatten();
         let heard = heard.unwrap_or_else(|| panic!("{}: no answer of the archive", client.name));
-        match heard.child("result", ns::MAM) {
-            Some(result) => {
-                assert_eq!(result.attribute("queryid"), Some("q"));
-                results.push(result.clone());
-            }
-            None => {
-                assert_eq!(heard.attribute("id"), Some("mam"), "{heard:?}");
-                let fin = heard.child("fin", ns::MAM).unwrap_or_else(|| panic!("no fin: {heard:?}"));
-                return (results, fin.clone());
-            }
-        }
+        let Some(result) = heard.child("result", ns::MAM) else {
+            assert_eq!(heard.attribute("id"), Some("mam"), "{heard:?}");
+            let fin = heard.child("fin", ns::MAM).unwrap_or_else(|| panic!("no fin: {heard:?}"));
+            return (results, fin.clone());
+        };
+        assert_eq!(result.attribute("queryid"), Some("q"));
+        results.push(result.clone());
     }
 }
 

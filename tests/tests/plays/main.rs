@@ -12,6 +12,7 @@ mod management;
 mod messages;
 mod offline;
 mod presence;
+mod push;
 mod queries;
 mod registration;
 mod rosters;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         queries::PLAYS,
         offline::PLAYS,
         archive::PLAYS,
+        push::PLAYS,
         rosters::PLAYS,
         presence::PLAYS,
         management::PLAYS,
