@@ -91,18 +91,25 @@ pub struct StreamError {
     pub text: Option<Cow<'static, str>>,
     /// An element of an application, already written.
     pub application: Option<String>,
+    /// Where the client should go (RFC 6120 §4.9.3.19).
+    pub host: Option<String>,
 }
 
 impl From<Condition> for StreamError {
     fn from(condition: Condition) -> Self {
-        Self { condition, text: None, application: None }
+        Self { condition, text: None, application: None, host: None }
     }
 }
 
 impl StreamError {
     /// An error with words for people.
     pub fn with_text(condition: Condition, text: impl Into<Cow<'static, str>>) -> Self {
-        Self { condition, text: Some(text.into()), application: None }
+        Self { condition, text: Some(text.into()), application: None, host: None }
+    }
+
+    /// The client is served at another host, `domain` or `domain:port` (RFC 6120 §4.9.3.19).
+    pub fn see_other_host(host: impl Into<String>) -> Self {
+        Self { condition: Condition::SeeOtherHost, text: None, application: None, host: Some(host.into()) }
     }
 
     /// XEP-0198 §6: the client says that it has more stanzas than it was given.
@@ -113,6 +120,7 @@ impl StreamError {
             application: Some(format!(
                 "<handled-count-too-high xmlns='urn:xmpp:sm:3' h='{h}' send-count='{sent}'/>"
             )),
+            host: None,
         }
     }
 
@@ -120,7 +128,15 @@ impl StreamError {
     pub(super) fn write(&self, out: &mut Output) {
         const NS: &str = "urn:ietf:params:xml:ns:xmpp-streams";
         out.stream_element("error");
-        out.push(&["<", self.condition.name(), " xmlns='", NS, "'/>"]);
+        out.push(&["<", self.condition.name(), " xmlns='", NS, "'"]);
+        match &self.host {
+            Some(host) => {
+                out.push(&[">"]);
+                out.push_escaped(host);
+                out.push(&["</", self.condition.name(), ">"]);
+            }
+            None => out.push(&["/>"]),
+        }
         if let Some(text) = &self.text {
             out.push(&["<text xmlns='", NS, "' xml:lang='en'>"]);
             out.push_escaped(text);
