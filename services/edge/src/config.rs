@@ -38,6 +38,9 @@ pub struct Config {
     /// Where browsers find the WebSocket (XEP-0156), as `wss://chat.example/xmpp-websocket`; default: the host and
     /// scheme of the request for host-meta.
     pub websocket_url: Option<String>,
+    /// Where clients are sent when the edge drains, a host with or without a port (RFC 6120 §4.9.3.19); default: nowhere,
+    /// they are told that the system shuts down.
+    pub see_other_host: Option<String>,
     /// A folder of static files served at `/`; default none.
     pub page_dir: Option<PathBuf>,
     /// Proxies in front of `http` whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed; default loopback.
@@ -96,7 +99,17 @@ pub struct Limits {
     pub credit_items: u64,
     /// For a login, or what follows it, while the account has no owner that can be reached, in milliseconds; default 8,000.
     pub owner_wait_ms: u64,
-    /// Clients closed in a second when the edge drains; default 1,000.
+    /// Logins that begin in a second, those that end in a resumption included; default 0: as many as come. What the owners
+    /// say goes before it.
+    pub logins_per_s: u32,
+    /// Logins that may begin at once after a quiet time; default 100.
+    pub logins_burst: u32,
+    /// Logins that wait for their turn, if it comes within half of `login_s`; beyond it they are refused. Default 10,000.
+    pub logins_waiting: usize,
+    /// Seconds that a drain lets the edge serve on while it says that it isn't ready, at most half of `drain_s`; default 0:
+    /// nobody asks.
+    pub drain_lame_s: u64,
+    /// Clients closed in a second when the edge drains, or more if `drain_s` is too short for that; default 1,000.
     pub drain_per_s: u32,
     /// Seconds that a drain takes at most; default 20.
     pub drain_s: u64,
@@ -116,6 +129,7 @@ impl Default for Config {
             plain_on_loopback: false,
             channel_binding_on_tls12: false,
             websocket_url: None,
+            see_other_host: None,
             page_dir: None,
             proxies: vec![IpAddr::from([127, 0, 0, 1]), IpAddr::from([0, 0, 0, 0, 0, 0, 0, 1])],
             limits: Limits::default(),
@@ -144,6 +158,10 @@ impl Default for Limits {
             credit_bytes: 64 * 1024 * 1024,
             credit_items: 65_536,
             owner_wait_ms: 8_000,
+            logins_per_s: 0,
+            logins_burst: 100,
+            logins_waiting: 10_000,
+            drain_lame_s: 0,
             drain_per_s: 1_000,
             drain_s: 20,
         }

@@ -2,7 +2,10 @@
 
 use std::{
     net::{IpAddr, Ipv6Addr},
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
@@ -10,10 +13,12 @@ use arc_swap::ArcSwapOption;
 use hashbrown::HashMap;
 use node::shutdown::Drain;
 use parking_lot::{Mutex, RwLock};
+use proto::session::Welcome;
 use xmpp::stream::{Host, Settings};
 
 use crate::{
     Error,
+    admission::Admission,
     client::Client,
     config::{Config, Listener},
     link::{self, Link},
@@ -31,6 +36,7 @@ pub(crate) struct Hub {
     /// Links to the owners that are listed, and to those that streams are left of.
     pub(crate) links: Mutex<Vec<Arc<Link>>>,
     pub(crate) table: Mutex<Table>,
+    pub(crate) admission: Admission,
     /// Held to move streams, and shared so that none is moved. Taken before any client's lock.
     pub(crate) moving: RwLock<()>,
     pub(crate) incarnation: u64,
@@ -45,6 +51,8 @@ pub(crate) struct Hub {
     settings: Mutex<HashMap<Listener, Arc<Settings>>>,
     places: Arc<Mutex<Places>>,
     drain: Drain,
+    /// Nobody is let in any more.
+    closed: AtomicBool,
 }
 
 #[derive(Default)]
@@ -70,11 +78,14 @@ pub(crate) enum Found {
 
 impl Hub {
     pub(crate) fn new(config: Config, tls: Option<Tls>, drain: Drain) -> Self {
+        let admission = Admission::new(&config.limits, Instant::now());
         Self {
             config,
             tls,
             wheel: Wheel::new(Instant::now()),
             links: Mutex::default(),
+            admission,
+            closed: AtomicBool::new(false),
             table: Mutex::new(Table::new()),
             moving: RwLock::default(),
             incarnation: link::incarnation(),
@@ -144,6 +155,11 @@ impl Hub {
         self.drain.has_begun()
     }
 
+    /// Nobody is let in any more.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
     /// Reads the certificates again.
     pub(crate) fn reload(&self) -> Result<(), Error> {
         self.tls.as_ref().map_or(Ok(()), |tls| tls.reload(&self.config))
@@ -152,9 +168,10 @@ impl Hub {
     // --- hosts ---
 
     /// What an owner says of its hosts; all owners say the same.
-    pub(crate) fn welcome(&self, hosts: Vec<proto::session::Host>) {
+    pub(crate) fn welcome(&self, welcome: Welcome) {
+        self.admission.share(welcome.admissions_per_s);
         let nonzero = |bytes: u32| (bytes > 0).then_some(bytes);
-        let hosts = hosts.into_iter().map(|host| {
+        let hosts = welcome.hosts.into_iter().map(|host| {
             let domain: Box<str> = host.domain.into();
             let caps = (!host.caps_ver.is_empty()).then(|| (host.caps_node.into(), host.caps_ver.into()));
             let host = Host {
@@ -187,6 +204,9 @@ impl Hub {
 
     /// A place for a connection from there, if there is one.
     pub(crate) fn place(&self, address: IpAddr) -> Option<Place> {
+        if self.closed.load(Ordering::Acquire) {
+            return None;
+        }
         let limits = &self.config.limits;
         let address = address.to_canonical();
         let mut places = self.places.lock();

@@ -3,9 +3,11 @@
 //! It frames streams and logins, keeps a copy of what is in flight, and knows nothing of what stanzas mean. One stream
 //! machine (`xmpp::stream`) serves every transport; what is kept for the owner is in `client/record.rs`.
 
+mod admission;
 mod client;
 mod config;
 mod credit;
+mod drain;
 mod exit;
 mod http;
 mod hub;
@@ -24,7 +26,7 @@ use std::{
     io,
     net::SocketAddr,
     path::PathBuf,
-    sync::{Arc, Weak},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -124,7 +126,9 @@ impl Edge {
         let mut tasks = JoinSet::new();
         tasks.spawn(owners::follow(Arc::clone(&hub), owners));
         tasks.spawn(tick(Arc::clone(&hub)));
-        let running = tokio::spawn(until_drained(Arc::clone(&hub), drain, listeners, tasks));
+        let admitting = Arc::clone(&hub);
+        tasks.spawn(async move { admitting.admission.run().await });
+        let running = tokio::spawn(drain::until_drained(Arc::clone(&hub), drain, listeners, tasks));
         Ok(Self { addresses, hub, running })
     }
 
@@ -188,31 +192,4 @@ async fn tick(hub: Arc<Hub>) {
             }
         }
     }
-}
-
-/// Serves until the drain begins; then closes clients at a rate, those that can come back elsewhere first.
-async fn until_drained(hub: Arc<Hub>, drain: Drain, mut listeners: JoinSet<()>, mut tasks: JoinSet<()>) {
-    drain.begun().await;
-    listeners.shutdown().await;
-    let limits = &hub.config.limits;
-    let end = Instant::now() + Duration::from_secs(limits.drain_s);
-    let mut clients: Vec<_> = hub.clients.lock().values().filter_map(Weak::upgrade).collect();
-    clients.sort_by_cached_key(|client| !client.is_resumable());
-    tracing::info!(clients = clients.len(), "draining");
-    let batch = limits.drain_per_s.div_ceil(10).max(1) as usize;
-    for some in clients.chunks(batch) {
-        for client in some {
-            client.drain();
-        }
-        if Instant::now() < end {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-    }
-    drop(clients);
-    // Owners say when they have taken over what was kept for clients that were closed.
-    let busy = || !hub.clients.lock().is_empty() || hub.streams() > 0;
-    while busy() && Instant::now() < end {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    tasks.shutdown().await;
 }

@@ -297,7 +297,7 @@ impl Link {
                     }
                 }
                 In::Credit(room) => self.credit.add(room.items, room.bytes),
-                In::Welcome(welcome) => hub.welcome(welcome.hosts),
+                In::Welcome(welcome) => hub.welcome(welcome),
                 In::Table(table) => hub.announced(self, &table, outbox),
                 other => self.perform_rare(hub, other),
             }

@@ -20,6 +20,12 @@ pub(crate) static LOGINS: LazyLock<Counter> =
     LazyLock::new(|| metrics::counter("edge_logins", "logins that succeeded"));
 pub(crate) static LOGINS_FAILED: LazyLock<Counter> =
     LazyLock::new(|| metrics::counter("edge_logins_failed", "logins that failed"));
+pub(crate) static LOGINS_WAITING: LazyLock<Gauge> =
+    LazyLock::new(|| metrics::gauge("edge_logins_waiting", "logins that wait for the budget of logins"));
+pub(crate) static LOGINS_DELAYED: LazyLock<Counter> =
+    LazyLock::new(|| metrics::counter("edge_logins_delayed", "logins that had to wait for the budget"));
+pub(crate) static LOGINS_REFUSED: LazyLock<Counter> =
+    LazyLock::new(|| metrics::counter("edge_logins_refused", "logins refused because too many waited"));
 pub(crate) static BOUND: LazyLock<Counter> =
     LazyLock::new(|| metrics::counter("edge_bound", "resources bound"));
 pub(crate) static RESUMED: LazyLock<Counter> =

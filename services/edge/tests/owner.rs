@@ -234,17 +234,6 @@ async fn a_login_fails_for_now_while_no_owner_is_there() {
 }
 
 #[tokio::test]
-async fn a_drain_closes_clients_and_waits_for_the_owner() {
-    let (mut hand, edge, mut juliet) = hand::bound().await;
-    edge.drainer.begin();
-    juliet.hears("<system-shutdown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>").await;
-    let Out::Ended(ended) = hand.hears().await else { panic!() };
-    assert_eq!(ended.why(), Why::Drained);
-    hand.says(In::Hibernated(Hibernated { stream: Some(STREAM), generation: 1 }));
-    tokio::time::timeout(Duration::from_secs(5), edge.edge.finished()).await.unwrap();
-}
-
-#[tokio::test]
 async fn whoever_resumes_displaces_the_connection_before() {
     let (mut hand, edge, mut before) = hand::bound().await;
     before.says("<enable xmlns='urn:xmpp:sm:3' resume='true'/>").await;

@@ -14,6 +14,7 @@ use xmpp::{jid::Jid, sasl, stream::Condition};
 
 use super::{Client, State, record::frame};
 use crate::{
+    admission::Turn,
     hub::Place,
     link::{Link, slot},
 };
@@ -40,6 +41,8 @@ pub(super) struct Exchange {
 struct Question {
     /// Without the number of its exchange.
     kind: Kind,
+    /// A login waits until there is room for one more.
+    admission: Option<Turn>,
     /// An owner has it, of this epoch of the slot.
     asked: Option<u64>,
     /// The owner that says that it is not the one, and the epoch it was asked in.
@@ -49,7 +52,7 @@ struct Question {
 }
 
 /// What can be done with a question now.
-enum Turn {
+enum Next {
     Ask(Arc<Link>, u64),
     Wait,
     /// Nobody will ever answer it.
@@ -72,12 +75,21 @@ impl Exchange {
 
     /// When it wants to be looked at.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let waits = self.question.as_ref().filter(|question| question.asked.is_none());
+        let waits = self.question.as_ref().filter(|question| question.waits_for_owner());
         [self.handshake_until, waits.map(|question| question.until)].into_iter().flatten().min()
     }
 }
 
 impl Question {
+    fn waits_for_owner(&self) -> bool {
+        self.asked.is_none() && matches!(self.admission, None | Some(Turn::Now))
+    }
+
+    /// Whether it makes work that is budgeted.
+    fn begins(&self) -> bool {
+        matches!(&self.kind, Kind::Login(Login { step: Some(Step::Start(_)), .. }))
+    }
+
     /// Whether another owner can answer it: the middle of a login is known to the one that began it.
     fn repeats(&self) -> bool {
         !matches!(&self.kind, Kind::Login(Login { step: Some(Step::Response(_)), .. }))
@@ -89,7 +101,8 @@ impl Client {
     pub(super) fn ask(self: &Arc<Self>, state: &mut State, kind: Kind, now: Instant) {
         let Some(exchange) = &mut state.exchange else { return };
         let until = now + self.owner_wait();
-        exchange.question = Some(Box::new(Question { kind, asked: None, refused: None, until }));
+        exchange.question =
+            Some(Box::new(Question { kind, admission: None, asked: None, refused: None, until }));
         self.pursue(state, now);
     }
 
@@ -104,20 +117,44 @@ impl Client {
     /// Sees to it that the question is with whom it belongs.
     pub(super) fn pursue(self: &Arc<Self>, state: &mut State, now: Instant) {
         self.recall(state, now);
-        if state
-            .exchange
-            .as_ref()
-            .is_none_or(|exchange| exchange.question.as_ref().is_none_or(|question| question.asked.is_some()))
-        {
+        let question = state.exchange.as_ref().and_then(|exchange| exchange.question.as_ref());
+        if question.is_none_or(|question| question.asked.is_some()) || !self.is_admitted(state, now) {
             return;
         }
         // First, as owners may say something new meanwhile.
         self.hub.wait(self);
-        match self.turn_of(state) {
-            Turn::Ask(link, epoch) => self.put(state, &link, epoch),
-            Turn::Wait if state.deadline_of_question().is_some_and(|until| now < until) => {}
-            Turn::Wait | Turn::Never => Self::unanswered(state),
+        match self.next(state) {
+            Next::Ask(link, epoch) => self.put(state, &link, epoch),
+            Next::Wait if state.deadline_of_question().is_some_and(|until| now < until) => {}
+            Next::Wait | Next::Never => Self::unanswered(state),
         }
+    }
+
+    /// Whether it is this login's turn; everything else needs none.
+    fn is_admitted(self: &Arc<Self>, state: &mut State, now: Instant) -> bool {
+        let Some(question) = state.exchange.as_mut().and_then(|exchange| exchange.question.as_mut()) else {
+            return false;
+        };
+        if !question.begins() {
+            return true;
+        }
+        let turn = *question.admission.get_or_insert_with(|| self.hub.admission.ask(self, now));
+        if turn == Turn::Never {
+            state.machine.fail(&Condition::ResourceConstraint.into(), &mut state.queue.out);
+            Self::depart(state);
+        }
+        turn == Turn::Now
+    }
+
+    /// A login's turn has come.
+    pub(crate) fn admitted(self: &Arc<Self>, ticket: u64) {
+        let mut state = self.state.lock();
+        let question = state.exchange.as_mut().and_then(|exchange| exchange.question.as_mut());
+        if let Some(question) = question.filter(|question| question.admission == Some(Turn::Later(ticket))) {
+            question.admission = Some(Turn::Now);
+            question.until = Instant::now() + self.owner_wait();
+        }
+        super::wake(state);
     }
 
     /// Leaves an owner that has lost the slot to somebody else.
@@ -133,21 +170,21 @@ impl Client {
         Self::depart(state);
     }
 
-    fn turn_of(&self, state: &State) -> Turn {
-        let Some(exchange) = &state.exchange else { return Turn::Never };
-        let Some(question) = &exchange.question else { return Turn::Never };
+    fn next(&self, state: &State) -> Next {
+        let Some(exchange) = &state.exchange else { return Next::Never };
+        let Some(question) = &exchange.question else { return Next::Never };
         if !question.repeats() {
             return match (&state.link, exchange.id) {
-                (Some(link), Some(_)) if link.is_up() => Turn::Ask(Arc::clone(link), 0),
-                _ => Turn::Never,
+                (Some(link), Some(_)) if link.is_up() => Next::Ask(Arc::clone(link), 0),
+                _ => Next::Never,
             };
         }
         let refused = |link: &Arc<Link>, epoch| {
             question.refused.as_ref().is_some_and(|(by, at)| Arc::ptr_eq(by, link) && *at == epoch)
         };
         match self.hub.owner(exchange.slot) {
-            Some((link, epoch)) if !refused(&link, epoch) => Turn::Ask(link, epoch),
-            _ => Turn::Wait,
+            Some((link, epoch)) if !refused(&link, epoch) => Next::Ask(link, epoch),
+            _ => Next::Wait,
         }
     }
 
@@ -221,9 +258,12 @@ impl Client {
     }
 
     /// The client is gone.
-    pub(super) fn leave_exchange(state: &mut State) {
+    pub(super) fn leave_exchange(&self, state: &mut State) {
         Self::depart(state);
-        state.exchange = None;
+        let question = state.exchange.take().and_then(|exchange| exchange.question);
+        if let Some(Turn::Later(ticket)) = question.and_then(|question| question.admission) {
+            self.hub.admission.leave(ticket);
+        }
     }
 
     /// The exchange ends in a stream. False: the client is gone, or its account elsewhere, by now.

@@ -411,7 +411,7 @@ impl Client {
         state.input = BytesMut::new();
         state.queue.clear();
         state.place = None;
-        Self::leave_exchange(&mut state);
+        self.leave_exchange(&mut state);
     }
 
     fn arm(self: &Arc<Self>, state: &mut State) {
@@ -444,7 +444,11 @@ impl Client {
 
     /// Ends the stream because this edge goes away.
     pub(crate) fn drain(self: &Arc<Self>) {
-        self.fail(&Condition::SystemShutdown.into(), Why::Drained);
+        let error = match &self.hub.config.see_other_host {
+            Some(host) => StreamError::see_other_host(host.clone()),
+            None => Condition::SystemShutdown.into(),
+        };
+        self.fail(&error, Why::Drained);
     }
 
     /// Whether its stream can be resumed elsewhere.
