@@ -3,6 +3,7 @@ pub mod carry;
 pub mod config;
 pub mod credit;
 pub mod outbox;
+pub mod peers;
 pub mod shutdown;
 pub mod slots;
 pub mod telemetry;
@@ -10,4 +11,5 @@ pub mod wire;
 
 pub use credit::Credit;
 pub use outbox::{Batches, Outbox};
+pub use peers::{Peer, Peers};
 pub use wire::Wire;

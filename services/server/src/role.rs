@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use features::host::Host;
 use node::shutdown::Drain;
-use node::{Wire, wire};
+use node::{Peer, Peers, wire};
 use tokio::net::TcpListener;
 use xmpp::jid::Jid;
 
@@ -21,9 +21,8 @@ pub(crate) async fn edge(source: Source) -> anyhow::Result<()> {
     let mut configuration = Configuration::load(&source, None)?;
     let drain = begin(&configuration).await?;
     own_certificates(&mut configuration)?;
-    let urls = &configuration.cluster.owners;
-    let wires = wires("cluster.owners", urls)?;
-    let owners = urls.iter().zip(wires).map(|(url, wire)| ::edge::Owner { name: url.clone(), wire });
+    let owners = peers("cluster.owners", &configuration.cluster.owners)?;
+    let owners = owners.into_iter().map(|Peer { name, wire }| ::edge::Owner { name, wire });
     let edge = ::edge::Edge::start(configuration.edge, ::edge::Owner::fixed(owners.collect()), drain)?;
     tracing::info!("edge is ready");
     edge.finished().await;
@@ -37,7 +36,7 @@ pub(crate) async fn session(source: Source) -> anyhow::Result<()> {
     let listener = listen(configuration.cluster.session_listen).await?;
     let store =
         redis::over(&configuration, control::open_store(&configuration.server.data, configuration.store)?)?;
-    let routers = wires("cluster.routers", &configuration.cluster.routers)?;
+    let routers = node::peers::fixed(peers("cluster.routers", &configuration.cluster.routers)?);
     let owner = own(&configuration, store, routers).await?;
     tracing::info!(address = %configuration.cluster.session_listen, "session is ready");
     let service = owner.service();
@@ -102,7 +101,7 @@ pub(crate) fn own_certificates(configuration: &mut Configuration) -> anyhow::Res
 pub(crate) async fn own(
     configuration: &Configuration,
     store: store::Store,
-    routers: Vec<Wire>,
+    routers: Peers,
 ) -> anyhow::Result<Arc<session::Owner>> {
     let hosts = hosts(configuration);
     let owner = session::Owner::start(configuration.session.clone(), store.clone(), hosts, routers).await?;
@@ -136,8 +135,10 @@ async fn listen(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("{address} cannot be listened on"))
 }
 
-fn wires(key: &str, urls: &[String]) -> anyhow::Result<Vec<Wire>> {
-    urls.iter()
-        .map(|url| Ok(wire::remote(url.parse().with_context(|| format!("{key}: {url:?} is no URL"))?)))
-        .collect()
+fn peers(key: &str, urls: &[String]) -> anyhow::Result<Vec<Peer>> {
+    let peer = |url: &String| {
+        let wire = wire::remote(url.parse().with_context(|| format!("{key}: {url:?} is no URL"))?);
+        Ok(Peer { name: url.clone(), wire })
+    };
+    urls.iter().map(peer).collect()
 }

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use node::wire;
+use node::{Peer, wire};
 use xmpp::jid::Jid;
 
 use crate::cli::Run;
@@ -44,7 +44,9 @@ pub(crate) async fn run(arguments: Run) -> anyhow::Result<()> {
     };
 
     let router = router::Router::start(configuration.router.clone());
-    let owner = role::own(&configuration, store, vec![wire::local(router.service())]).await?;
+    let name = configuration.router.member.clone();
+    let routers = vec![Peer { name, wire: wire::local(router.service()) }];
+    let owner = role::own(&configuration, store, node::peers::fixed(routers)).await?;
     let here = edge::Owner { name: configuration.session.member.clone(), wire: wire::local(owner.service()) };
     let edge = edge::Edge::start(configuration.edge.clone(), edge::Owner::fixed(vec![here]), drain)?;
 

@@ -11,7 +11,7 @@ use features::chain::Chain;
 use features::host::Host;
 use features::ports::Ports;
 use hashbrown::{HashMap, HashSet};
-use node::Wire;
+use node::Peers;
 use parking_lot::Mutex;
 use store::{Store, Uid};
 use tokio::time::Instant;
@@ -110,7 +110,7 @@ impl Owner {
         config: Config,
         store: Store,
         hosts: Vec<Host>,
-        routers: Vec<Wire>,
+        routers: Peers,
     ) -> Result<Arc<Self>, store::Error> {
         let epoch = store.epochs.raise(&config.member).await?;
         for host in hosts.iter().filter(|host| host.anonymous && config.owners.is_empty()) {
@@ -159,7 +159,7 @@ impl Owner {
             let fixed = (0..node::slots::SLOTS).filter(|slot| owner.config.owns(*slot));
             owner.take(&fixed.map(|slot| (slot, epoch)).collect::<Vec<_>>());
         }
-        owner.routes.connect(routers);
+        tokio::spawn(crate::router_stream::follow(Arc::downgrade(&owner), routers));
         tokio::spawn(tick(Arc::downgrade(&owner)));
         if owner.config.shared {
             tokio::spawn(crate::ownership::beat(Arc::downgrade(&owner)));

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::Weak;
 
 use hashbrown::HashMap;
-use node::{Outbox, Wire, carry};
+use node::{Outbox, carry};
 use parking_lot::Mutex;
 use proto::delivery as wire;
 use proto::router::Frame;
@@ -52,9 +52,10 @@ struct Sending {
     paths: HashMap<u16, Path>,
 }
 
-/// A router, connected or not.
+/// A router, connected or not; one that is gone for good keeps its place.
 #[derive(Default)]
 struct Router {
+    name: String,
     outbox: Option<Outbox<Frame>>,
     connection: u32,
     seq: u64,
@@ -83,12 +84,21 @@ impl Routes {
         Self { owner, config, epoch, sending: Mutex::default(), receiving: Receiving::default() }
     }
 
-    /// Keeps a connection to each router.
-    pub(crate) fn connect(&self, routers: Vec<Wire>) {
-        self.sending.lock().routers = routers.iter().map(|_| Router::default()).collect();
-        for (index, router) in routers.into_iter().enumerate() {
-            tokio::spawn(crate::router_stream::keep(self.owner.clone(), index as u32, router));
-        }
+    /// The place of a router of this name.
+    pub(crate) fn place(&self, name: &str) -> u32 {
+        let routers = &mut self.sending.lock().routers;
+        let at = routers.iter().position(|router| router.name == name).unwrap_or_else(|| {
+            routers.push(Router { name: name.to_owned(), ..Router::default() });
+            routers.len() - 1
+        });
+        at as u32
+    }
+
+    /// The connection to a router that is not to be used any more, if there is one.
+    pub(crate) fn present(&self, index: u32) -> Option<RouterLink> {
+        let sending = self.sending.lock();
+        let router = sending.routers.get(index as usize).filter(|router| router.outbox.is_some())?;
+        Some((index, router.connection))
     }
 
     /// A router is there: paths that have none use it.

@@ -3,12 +3,14 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use node::{Outbox, Wire, carry};
+use hashbrown::HashMap;
+use node::{Outbox, Peer, Peers, Wire, carry};
 use proto::delivery as wire;
 use proto::router::frame::Kind;
 use proto::router::router_client::RouterClient;
 use proto::router::{Frame, Frames};
 use store::Uid;
+use tokio::task::JoinHandle;
 use xmpp::stanza::Condition;
 
 use crate::owner::Owner;
@@ -18,6 +20,31 @@ use crate::work::{Finish, Inbound, Work};
 
 /// Between tries to reach a router, in milliseconds.
 const RETRY_MS: u64 = 100;
+
+/// Keeps a connection to each router that there is, as they come and go.
+pub(crate) async fn follow(owner: Weak<Owner>, mut routers: Peers) {
+    let mut kept: HashMap<String, JoinHandle<()>> = HashMap::new();
+    loop {
+        let there = routers.borrow_and_update().clone();
+        let Some(strong) = owner.upgrade() else { break };
+        for (name, task) in kept.extract_if(|name, _| !there.iter().any(|peer| peer.name == *name)) {
+            task.abort();
+            let index = strong.routes.place(&name);
+            if let Some(link) = strong.routes.present(index) {
+                strong.routes.lost(link);
+            }
+        }
+        for Peer { name, wire } in there {
+            let index = strong.routes.place(&name);
+            kept.entry(name).or_insert_with(|| tokio::spawn(keep(owner.clone(), index, wire)));
+        }
+        drop(strong);
+        if routers.changed().await.is_err() {
+            // They stay as they are: so do their connections.
+            return;
+        }
+    }
+}
 
 /// Connects to a router again and again, as long as there is an owner.
 pub(crate) async fn keep(owner: Weak<Owner>, index: u32, wire: Wire) {

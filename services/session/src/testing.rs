@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use features::host::Host;
-use node::{Wire, wire};
+use node::{Peer, Wire, wire};
 use store::slow::Switch;
 use store::{Account, Change, Item, Row, Store, Subscription};
 use tokio::net::TcpListener;
@@ -109,7 +109,9 @@ impl Stage {
             stanza_bytes_max: 262_144,
             started_ms: 0,
         };
-        let (config, store, routers) = (config.clone(), self.store.clone(), self.routers.clone());
+        let (config, store) = (config.clone(), self.store.clone());
+        let named = |(at, wire): (usize, &Wire)| Peer { name: at.to_string(), wire: wire.clone() };
+        let routers = node::peers::fixed(self.routers.iter().enumerate().map(named).collect());
         let start = async move { Owner::start(config, store, vec![host], routers).await.unwrap() };
         Role::start(port, start, |owner, listener| {
             wire::serve(listener, owner.service(), std::future::pending())

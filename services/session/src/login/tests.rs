@@ -65,7 +65,7 @@ impl Stage {
             let record = Account { keys, disabled, ..Account::default() };
             store.accounts.create(&jid(&format!("{name}@{DOMAIN}")), record).await.unwrap();
         }
-        let owner = Owner::start(config, store, vec![host], Vec::new()).await.unwrap();
+        let owner = Owner::start(config, store, vec![host], node::peers::fixed(Vec::new())).await.unwrap();
         let (outbox, frames) = Outbox::new(|frames| frames);
         let link = Link::new("edge".into(), outbox);
         Self { owner, logins: Arc::default(), link, frames, exchange: 0 }
