@@ -11,6 +11,7 @@
 pub mod accounts;
 pub mod archive;
 pub mod blocklists;
+pub mod bus;
 pub mod conformance;
 pub mod counters;
 pub mod cursors;
@@ -19,6 +20,7 @@ pub mod documents;
 pub mod epochs;
 mod error;
 pub mod hibernated;
+pub mod kafka;
 pub mod liveness;
 pub mod members;
 pub mod memory;
@@ -36,6 +38,7 @@ pub use crate::{
     accounts::{Account, Accounts, Activity},
     archive::{Archive, Direction, Row, Uid},
     blocklists::Blocklists,
+    bus::Bus,
     counters::Counters,
     cursors::{Cursor, Cursors},
     documents::Documents,
@@ -75,6 +78,8 @@ pub struct Store {
     pub liveness: Arc<dyn Liveness>,
     /// What all processes together may do only so often.
     pub counters: Arc<dyn Counters>,
+    /// Logs that others may read.
+    pub bus: Arc<dyn Bus>,
 }
 
 impl Store {

@@ -31,3 +31,8 @@ on_every_backend! {
     members slot_table registry liveness counters taken_over
     removal
 }
+
+#[tokio::test]
+async fn the_bus_in_memory_keeps_its_contract() {
+    store::conformance::bus(&*store::memory::bus(true)).await;
+}

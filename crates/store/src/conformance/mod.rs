@@ -6,6 +6,7 @@
 
 mod accounts;
 mod archive;
+mod bus;
 mod cluster;
 mod ownership;
 mod people;
@@ -17,6 +18,7 @@ use xmpp::jid::Jid;
 pub use self::{
     accounts::{accounts, activity, created_once},
     archive::{archive_ids, archive_pages, archive_rows},
+    bus::bus,
     cluster::{counters, liveness, members, registry, slot_table, taken_over},
     ownership::{cursors, epochs, epochs_at_once, hibernated, taken_once},
     people::{blocklists, documents, rosters, rosters_at_once, sizes},

@@ -5,6 +5,7 @@
 mod accounts;
 mod archive;
 mod blocklists;
+mod bus;
 mod cursors;
 mod documents;
 mod epochs;
@@ -21,6 +22,8 @@ use std::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 use xmpp::jid::Jid;
+
+pub use self::bus::bus;
 
 use crate::{Account, Activity, Cursor, Item, Member, Request, Row, Session, Store};
 
@@ -40,6 +43,7 @@ pub fn open() -> Store {
         registry: memory.clone(),
         liveness: memory.clone(),
         counters: memory,
+        bus: bus(false),
     }
 }
 
