@@ -4,6 +4,7 @@
 //! is new, the edge's copy is the stream; what was stored after its position is read from the archive and routed.
 
 use bytes::Bytes;
+use features::about::At;
 use features::account::{Origin, blob};
 use node::carry;
 use proto::session as wire;
@@ -11,7 +12,7 @@ use store::Uid;
 
 use crate::deliver::Give;
 use crate::edges::Link;
-use crate::lane::Arrival;
+use crate::lane::{Arrival, Cause, Job};
 use crate::marks::Marks;
 use crate::resident::Resident;
 use crate::shard::Cx;
@@ -117,6 +118,9 @@ impl Resident {
             self.archive.given(settled, false);
             self.settle(cx, settled);
         }
+        if link.is_some() && cx.common.is_gathered(self.slot()) {
+            self.announce_again(cx, id);
+        }
         if eligible && !self.catching_up {
             self.catching_up = true;
             // What senders send again is here when gathering is over: some of it comes before what was stored.
@@ -125,6 +129,15 @@ impl Resident {
             }
         }
         true
+    }
+
+    /// An edge was late: its session's contacts may have been told that it is gone.
+    fn announce_again(&mut self, cx: &mut Cx<'_>, id: Origin) {
+        let Some(presence) = self.account.session(id).and_then(|session| session.presence.as_deref()) else {
+            return;
+        };
+        let stanza = presence.clone();
+        self.run(cx, Job { at: At::Presence, step: 0, session: Some(id), stanza, cause: Cause::Owner });
     }
 
     /// An edge has a stream that was made from its copy in the store: the copy is older.

@@ -14,6 +14,8 @@ pub struct Config {
     pub clock_skew_s_max: u32,
     /// How long a new owner waits for the edges to say which sessions there are, in milliseconds.
     pub gather_ms: u64,
+    /// Logins and resumptions in a second at all edges together; 0: as many as each edge's own options allow.
+    pub admissions_per_s: u32,
     /// How long handing slots over to the other owners may take when this one ends, in milliseconds.
     pub hand_over_ms_max: u64,
     /// Edges that gathering waits for; 0: it lasts its whole time.
@@ -66,6 +68,7 @@ impl Default for Config {
             item_lifetime_ms: 10_000,
             clock_skew_s_max: 300,
             gather_ms: 3_000,
+            admissions_per_s: 0,
             hand_over_ms_max: 15_000,
             edges: 0,
             resume_max_s: 600,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use features::host::Host;
 use proto::delivery as shared;
 use proto::session as wire;
+use proto::session::owner_frame::Kind as Frame;
 use xmpp::stanza::StanzaError;
 
 use crate::owner::Owner;
@@ -31,7 +32,23 @@ impl Owner {
             epoch: self.epoch,
             hosts: self.hosts().map(|host| describe(host)).collect(),
             resume_max_s: self.config.resume_max_s,
-            admissions_per_s: 0,
+            admissions_per_s: self.share_of_admissions(),
+        }
+    }
+
+    /// What each edge may admit in a second, so that all together keep to the budget; 0: there is none.
+    fn share_of_admissions(&self) -> u32 {
+        let edges = self.links.lock().len().max(1) as u32;
+        self.config.admissions_per_s.div_ceil(edges)
+    }
+
+    /// Edges have come or gone: each of the others gets its new share.
+    pub(crate) fn share_admissions(&self) {
+        if self.config.admissions_per_s > 0 {
+            let links = self.links.lock().clone();
+            for link in &links {
+                link.send_one(Frame::Welcome(self.welcome()));
+            }
         }
     }
 

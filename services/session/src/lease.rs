@@ -37,6 +37,7 @@ impl Lease {
     /// The store could not be asked, for this reason.
     pub(crate) fn adrift(&self, error: &str) {
         if !self.adrift.swap(true, Ordering::AcqRel) {
+            crate::metrics::ADRIFT.inc();
             tracing::warn!(error, "the store cannot be asked whether this owner is one still");
         }
     }

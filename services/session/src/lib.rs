@@ -23,6 +23,7 @@ mod lease;
 mod loading;
 mod login;
 mod marks;
+mod metrics;
 mod owner;
 mod ownership;
 mod passwords;

@@ -68,6 +68,7 @@ pub(crate) async fn write(owner: Weak<Owner>) {
             continue;
         }
         if let Err(error) = tell(&owner, changes).await {
+            crate::metrics::UNREGISTERED.inc();
             tracing::debug!(%error, "the registry was not told of sessions");
         }
     }

@@ -77,6 +77,7 @@ async fn read(owner: Arc<Owner>, mut frames: Streaming<wire::EdgeFrames>, outbox
             link.send_one(Frame::Table(owner.slots.table()));
             link.send_one(Frame::Credit(shared::Credit { items: CREDIT_ITEMS, bytes: CREDIT_BYTES }));
             tracing::info!(edge = link.member(), "an edge has connected");
+            owner.share_admissions();
             reader = Some(Reader { owner: Arc::clone(&owner), logins: Arc::new(Logins::default()), link });
         }
         if let Some(reader) = &reader {
@@ -88,6 +89,7 @@ async fn read(owner: Arc<Owner>, mut frames: Streaming<wire::EdgeFrames>, outbox
         tracing::info!(edge = link.member(), "an edge is gone");
         owner.links.lock().retain(|other| *other != link);
         owner.gathering.changed();
+        owner.share_admissions();
         owner.post_all((0..SHARDS).map(|shard| (shard, Work::LinkLost(link.clone()))));
     }
 }

@@ -14,6 +14,7 @@ pub(crate) use assignments::{Assignments, Life};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::lease::{self, LEASE_MS};
+use crate::metrics;
 use crate::owner::Owner;
 
 /// Between looks at the table of slots, in milliseconds.
@@ -73,7 +74,8 @@ pub(crate) async fn look(owner: Weak<Owner>) {
     loop {
         interval.tick().await;
         let Some(owner) = owner.upgrade() else { return };
-        if owner.fenced.is_cancelled() || owner.left.is_cancelled() {
+        // One that leaves looks for itself.
+        if owner.fenced.is_cancelled() || owner.leaving.is_cancelled() {
             return;
         }
         let Some(table) = owner.read_table().await else { continue };
@@ -99,6 +101,7 @@ impl Owner {
 
     /// Others have, or will have, what was this owner's: nothing it has under way counts.
     pub(crate) fn end_fenced(&self) {
+        metrics::FENCED.inc();
         tracing::error!(member = self.config.member, "this owner was fenced: others have its slots");
         self.lease.end();
         self.fenced.cancel();

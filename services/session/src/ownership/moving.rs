@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{Assignments, CALL_MS_MAX};
 use crate::gathering::Batch;
+use crate::metrics;
 use crate::owner::Owner;
 use crate::shard::{SHARDS, of_slot};
 use crate::slots::Hold;
@@ -59,13 +60,15 @@ impl Owner {
     /// Begins to own slots, each since an epoch: what is under way to them comes back, and their sessions are gathered.
     pub(crate) fn take(self: &Arc<Self>, slots: &[(u16, u64)]) {
         let Some(epoch) = slots.iter().map(|(_, epoch)| *epoch).max() else { return };
+        let taken: Vec<u16> = slots.iter().map(|(slot, _)| *slot).collect();
+        // Before an edge can hear of them, and answer.
+        let batch = self.gathering.begin(taken.clone(), epoch);
         for (slot, epoch) in slots {
             self.slots.set(*slot, *epoch, Hold::Taking);
         }
-        let slots: Vec<u16> = slots.iter().map(|(slot, _)| *slot).collect();
-        let batch = self.gathering.begin(slots.clone(), epoch);
-        self.post_slots(&slots, Work::Taken);
-        tracing::info!(slots = slots.len(), epoch, "slots are taken");
+        self.post_slots(&taken, Work::Taken);
+        metrics::TAKEN.inc_by(taken.len() as u64);
+        tracing::info!(slots = taken.len(), epoch, "slots are taken");
         self.announce();
         tokio::spawn(gather(Arc::downgrade(self), batch));
     }
@@ -82,6 +85,8 @@ impl Owner {
     /// Says to everybody which slots are this owner's.
     pub(crate) fn announce(&self) {
         let table = self.slots.table();
+        let held = self.slots.held(|hold| hold != Hold::Absent).len();
+        metrics::SLOTS.set(i64::try_from(held).unwrap_or(i64::MAX));
         for link in self.links.lock().iter() {
             link.send_one(proto::session::owner_frame::Kind::Table(table.clone()));
         }
@@ -115,6 +120,7 @@ impl Owner {
             released.remove(slot);
         }
         drop(released);
+        metrics::RELEASED.inc_by(slots.len() as u64);
         tracing::info!(slots = slots.len(), "slots are let go of");
         true
     }
@@ -131,6 +137,7 @@ impl Owner {
             }
         }
         if self.write_table(&table).await {
+            metrics::KEPT.inc_by(slots.len() as u64);
             tracing::warn!(slots = slots.len(), "slots are kept: what is under way in them takes too long");
             for slot in slots {
                 self.slots.set(*slot, epoch, Hold::Owned);
@@ -270,7 +277,9 @@ pub(crate) async fn gather(owner: std::sync::Weak<Owner>, batch: Arc<Batch>) {
         strong.gathering.complete(&batch, &named, connected).await;
         strong.gathering.settled().await;
     };
+    let began = Instant::now();
     let complete = timeout(limit, all_known).await.is_ok();
+    metrics::GATHERING.observe(began.elapsed().as_secs_f64());
     strong.gathering.end(&batch);
     tracing::debug!(slots = batch.slots.len(), complete, "sessions are gathered");
     strong.post_slots(&batch.slots, Work::Gathered);
