@@ -123,6 +123,21 @@ infra: ## real Redis, Kafka and Cassandra (SERVICES="redis-ha kafka"; tests/infr
 infra-down: ## end them, and drop what they had
 	tests/infra/down
 
+cluster: ## two edges, sessions and routers over the real stores; the state file says who is where (tests/cluster/README.md)
+	$(CARGO) build --locked --release --package throng
+	tests/cluster/up --throng $(TARGET)/release/throng $(ARGS)
+
+cluster-down: ## end it
+	tests/cluster/down
+
+test-cluster: ## the scenario plays over real stores, on two processes of each role (PLAYS="offline::")
+	$(CARGO) build --locked --package throng
+	tests/cluster/with-infra $(CARGO) test --locked --package throng-tests --test plays -- $(or $(PLAYS),cluster)
+
+chaos: ## faults, one after another, in a loaded cluster, and the ledger (ARGS="--faults 20 --minutes 12 --only kill")
+	$(CARGO) build --locked --release --package throng --package throng-load
+	tests/cluster/chaos --throng $(TARGET)/release/throng --out target/chaos/chaos $(ARGS)
+
 ##@ To keep house
 
 install-tools: $(TOOLS)/bin/cargo-deny-$(CARGO_DENY) $(TOOLS)/bin/cargo-fuzz-$(CARGO_FUZZ) ## what check and fuzz need, into TOOLS=~/.cache/throng/tools
@@ -136,4 +151,4 @@ clean: ## drop what was built, the server's data and the page
 	$(CARGO) clean
 	rm -rf target web/node_modules tests/clients/page/node_modules
 
-.PHONY: help run web check lint fmt-check clippy deny docs-check docs test cover clients fuzz kills soak bench load bench-chat bench-idle bench-login bench-peers bench-tsung faults infra infra-down install-tools clean
+.PHONY: help run web check lint fmt-check clippy deny docs-check docs test cover clients fuzz kills soak bench load bench-chat bench-idle bench-login bench-peers bench-tsung faults infra infra-down cluster cluster-down test-cluster chaos install-tools clean
