@@ -4,7 +4,7 @@ use std::{
     net::{IpAddr, Ipv6Addr},
     sync::{
         Arc, Weak,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Instant,
 };
@@ -35,6 +35,8 @@ pub(crate) struct Hub {
     pub(crate) wheel: Wheel<Client>,
     /// Links to the owners that are listed, and to those that streams are left of.
     pub(crate) links: Mutex<Vec<Arc<Link>>>,
+    /// Whose turn it is to be asked what anyone may be.
+    turn: AtomicUsize,
     pub(crate) table: Mutex<Table>,
     pub(crate) admission: Admission,
     /// Held to move streams, and shared so that none is moved. Taken before any client's lock.
@@ -86,6 +88,7 @@ impl Hub {
             links: Mutex::default(),
             admission,
             closed: AtomicBool::new(false),
+            turn: AtomicUsize::new(0),
             table: Mutex::new(Table::new()),
             moving: RwLock::default(),
             incarnation: link::incarnation(),
@@ -109,9 +112,16 @@ impl Hub {
     pub(crate) fn owner(&self, slot: Option<u16>) -> Option<(Arc<Link>, u64)> {
         let owner = match slot {
             Some(slot) => self.table.lock().owner(slot).map(|(link, epoch)| (Arc::clone(link), epoch)),
-            None => self.links.lock().iter().find(|link| link.is_up()).map(|link| (Arc::clone(link), 0)),
+            None => self.anyone().map(|link| (link, 0)),
         };
         owner.filter(|(link, _)| link.is_up())
+    }
+
+    /// An owner that is there, in turn.
+    fn anyone(&self) -> Option<Arc<Link>> {
+        let links = self.links.lock();
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed) % links.len().max(1);
+        links[turn..].iter().chain(&links[..turn]).find(|link| link.is_up() && link.is_listed()).cloned()
     }
 
     /// Whether this owner takes something new for the slot.

@@ -30,14 +30,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use node::shutdown::Drain;
-use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+use node::{Peers, shutdown::Drain};
+use tokio::{net::TcpListener, task::JoinSet};
 
+pub use self::config::{Certificate, Config, Limits};
 use self::{config::Transport, hub::Hub, tls::Tls};
-pub use self::{
-    config::{Certificate, Config, Limits},
-    owners::Owner,
-};
 
 /// Why an edge cannot start, or not reload.
 #[derive(Debug, thiserror::Error)]
@@ -88,14 +85,14 @@ pub struct Edge {
 }
 
 /// Runs an edge until it has drained.
-pub async fn run(config: Config, owners: watch::Receiver<Vec<Owner>>, drain: Drain) -> Result<(), Error> {
+pub async fn run(config: Config, owners: Peers, drain: Drain) -> Result<(), Error> {
     Edge::start(config, owners, drain)?.finished().await;
     Ok(())
 }
 
 impl Edge {
     /// Binds every listener and begins to serve, in the current runtime, accounts of these owners, who may come and go.
-    pub fn start(config: Config, owners: watch::Receiver<Vec<Owner>>, drain: Drain) -> Result<Self, Error> {
+    pub fn start(config: Config, owners: Peers, drain: Drain) -> Result<Self, Error> {
         let tls = Tls::new(&config)?;
         let needs_tls = !config.direct_tls.is_empty()
             || !config.https.is_empty()

@@ -94,6 +94,10 @@ impl Link {
         !std::mem::replace(&mut life.running, true)
     }
 
+    pub(crate) fn is_listed(&self) -> bool {
+        self.life.lock().listed
+    }
+
     /// The owner is none of those that there are: the link ends once nothing needs it.
     pub(crate) fn unlist(&self) {
         self.life.lock().listed = false;

@@ -2,32 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use node::Wire;
-use tokio::{sync::watch, task::JoinSet};
+use node::{Peer, Peers};
+use tokio::task::JoinSet;
 
 use crate::{hub::Hub, link::Link};
 
 /// How often links to owners that are gone are looked at.
 const PRUNE: Duration = Duration::from_secs(1);
 
-/// An owner of accounts.
-#[derive(Clone)]
-pub struct Owner {
-    /// Its name, which no other owner has.
-    pub name: String,
-    /// The way to it.
-    pub wire: Wire,
-}
-
-impl Owner {
-    /// Owners that stay what they are.
-    pub fn fixed(owners: Vec<Owner>) -> watch::Receiver<Vec<Owner>> {
-        watch::channel(owners).1
-    }
-}
-
 /// Keeps links to the owners that are listed up, for as long as it is polled.
-pub(crate) async fn follow(hub: Arc<Hub>, mut owners: watch::Receiver<Vec<Owner>>) {
+pub(crate) async fn follow(hub: Arc<Hub>, mut owners: Peers) {
     let mut running = JoinSet::new();
     let mut may_change = true;
     loop {
@@ -51,7 +35,7 @@ pub(crate) async fn follow(hub: Arc<Hub>, mut owners: watch::Receiver<Vec<Owner>
 
 impl Hub {
     /// These are the owners. Answers the links that have to be run.
-    fn list(&self, owners: Vec<Owner>) -> Vec<Arc<Link>> {
+    fn list(&self, owners: Vec<Peer>) -> Vec<Arc<Link>> {
         let mut links = self.links.lock();
         links
             .iter()

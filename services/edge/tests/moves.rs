@@ -22,7 +22,7 @@ const HERS: std::ops::RangeInclusive<u32> = SLOT..=SLOT;
 struct Verona {
     capulet: Hand,
     montague: Hand,
-    owners: watch::Sender<Vec<edge::Owner>>,
+    owners: watch::Sender<Vec<node::Peer>>,
     edge: Running,
 }
 

@@ -21,9 +21,8 @@ pub(crate) async fn edge(source: Source) -> anyhow::Result<()> {
     let mut configuration = Configuration::load(&source, None)?;
     let drain = begin(&configuration).await?;
     own_certificates(&mut configuration)?;
-    let owners = peers("cluster.owners", &configuration.cluster.owners)?;
-    let owners = owners.into_iter().map(|Peer { name, wire }| ::edge::Owner { name, wire });
-    let edge = ::edge::Edge::start(configuration.edge, ::edge::Owner::fixed(owners.collect()), drain)?;
+    let owners = node::peers::fixed(peers("cluster.owners", &configuration.cluster.owners)?);
+    let edge = ::edge::Edge::start(configuration.edge, owners, drain)?;
     tracing::info!("edge is ready");
     edge.finished().await;
     Ok(())

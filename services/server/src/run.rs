@@ -47,8 +47,8 @@ pub(crate) async fn run(arguments: Run) -> anyhow::Result<()> {
     let name = configuration.router.member.clone();
     let routers = vec![Peer { name, wire: wire::local(router.service()) }];
     let owner = role::own(&configuration, store, node::peers::fixed(routers)).await?;
-    let here = edge::Owner { name: configuration.session.member.clone(), wire: wire::local(owner.service()) };
-    let edge = edge::Edge::start(configuration.edge.clone(), edge::Owner::fixed(vec![here]), drain)?;
+    let here = Peer { name: configuration.session.member.clone(), wire: wire::local(owner.service()) };
+    let edge = edge::Edge::start(configuration.edge.clone(), node::peers::fixed(vec![here]), drain)?;
 
     if dev.is_some() {
         println!("{}", ready_line(&configuration, &edge.addresses, authority.as_deref()));

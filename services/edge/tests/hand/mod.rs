@@ -8,7 +8,11 @@
 use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::{Stream, StreamExt};
-use node::{Outbox, carry, shutdown::Drain, shutdown::Drainer, wire};
+use node::{
+    Outbox, Peer, Peers, carry, peers,
+    shutdown::{Drain, Drainer},
+    wire,
+};
 use parking_lot::Mutex;
 use proto::delivery::{Origin, Slots, Table};
 use proto::session::{
@@ -21,7 +25,7 @@ use proto::session::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    sync::{mpsc, watch},
+    sync::mpsc,
 };
 use tonic::{Request, Response, Status, Streaming};
 use xmpp::stanza::{Payload, Stanza, Type};
@@ -95,8 +99,8 @@ impl Hand {
     }
 
     /// It is on a list of owners.
-    pub(crate) fn listed(&self, name: &str) -> edge::Owner {
-        edge::Owner { name: name.into(), wire: wire::local(SessionServer::new(self.service.clone())) }
+    pub(crate) fn listed(&self, name: &str) -> Peer {
+        Peer { name: name.into(), wire: wire::local(SessionServer::new(self.service.clone())) }
     }
 
     pub(crate) fn says(&self, kind: In) {
@@ -206,10 +210,10 @@ pub(crate) fn config() -> edge::Config {
 }
 
 pub(crate) fn edge_with(hand: &Hand, config: edge::Config) -> Running {
-    edge_of(edge::Owner::fixed(vec![hand.listed("hand")]), config)
+    edge_of(peers::fixed(vec![hand.listed("hand")]), config)
 }
 
-pub(crate) fn edge_of(owners: watch::Receiver<Vec<edge::Owner>>, config: edge::Config) -> Running {
+pub(crate) fn edge_of(owners: Peers, config: edge::Config) -> Running {
     let (drainer, drain) = Drain::new();
     Running { edge: edge::Edge::start(config, owners, drain).unwrap(), drainer }
 }
