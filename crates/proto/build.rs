@@ -3,7 +3,7 @@
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
     println!("cargo:rerun-if-changed={}", root.display());
-    let files = ["delivery.proto", "session.proto", "router.proto", "cluster.proto"];
+    let files = ["delivery.proto", "session.proto", "router.proto", "cluster.proto", "events.proto"];
     let descriptors = protox::compile(files, [root])?;
     tonic_prost_build::configure()
         .bytes(".")

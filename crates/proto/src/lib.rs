@@ -32,3 +32,11 @@ pub mod cluster {
     }
     pub use v1::*;
 }
+
+/// What others read on Kafka.
+pub mod events {
+    pub mod v1 {
+        tonic::include_proto!("events.v1");
+    }
+    pub use v1::*;
+}

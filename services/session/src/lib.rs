@@ -12,6 +12,7 @@ mod deliver;
 mod directory;
 mod dispatch;
 mod edges;
+mod events;
 mod gathering;
 mod hello;
 mod hibernation;

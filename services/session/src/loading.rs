@@ -75,6 +75,9 @@ impl Resident {
                 self.account.archiving = stored.archiving;
                 self.account.pushes = stored.pushes;
                 self.archive = Archive::from_stored(stored.last_id, stored.cursor);
+                if let Some(events) = &cx.owner.events {
+                    events.loaded(&self.account.jid, stored.last_id);
+                }
                 self.marks = Marks::from_rows(&stored.tail, cx.now_ms);
                 self.restore(cx, stored.hibernated);
                 self.sweep(cx);

@@ -21,6 +21,7 @@ use xmpp::jid::Jid;
 use crate::config::Config;
 use crate::directory::Sessions;
 use crate::edges::Link;
+use crate::events::Events;
 use crate::gathering::Gathering;
 use crate::lease::Lease;
 use crate::login;
@@ -60,6 +61,8 @@ pub struct Owner {
     pub(crate) passwords: Arc<Hashes>,
     pub(crate) limits: login::Limits,
     pub(crate) writer: crate::writer::Writer,
+    /// None: nobody wants to hear of anything.
+    pub(crate) events: Option<Events>,
     pub(crate) routes: Routes,
     pub(crate) gathering: Gathering,
     pub(crate) links: Mutex<Vec<Link>>,
@@ -127,6 +130,7 @@ impl Owner {
             };
             Self {
                 writer: crate::writer::Writer::default(),
+                events: Events::begin(&store),
                 gathering: Gathering::new(config.edges),
                 routes: Routes::new(owner.clone(), config.clone(), epoch),
                 limits: login::Limits::new(&config, &store.counters),
@@ -210,6 +214,9 @@ impl Owner {
             .collect();
         if let Err(error) = self.store.cursors.save(&cursors).await {
             tracing::warn!(%error, "cursors could not be saved, some messages may come again at the next login");
+        }
+        if let Some(events) = &self.events {
+            events.finish().await;
         }
         // Under the lock of `links`: an edge that comes back at once either finds this, or is closed with the others.
         let mut links = self.links.lock();

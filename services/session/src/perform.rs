@@ -100,7 +100,12 @@ impl Resident {
                 }
                 self.deliver(cx, stream, stanza, Give::default());
             }
-            Output::Changed(stream) => self.tell_state(cx, stream),
+            Output::Changed(stream) => {
+                self.tell_state(cx, stream);
+                if let (Some(events), Some(session)) = (&cx.owner.events, self.account.session(stream)) {
+                    events.changed(session, cx.now_ms);
+                }
+            }
             Output::End { stream, condition } => self.arrive(cx, Arrival::Close(stream, condition)),
             Output::Send { stanza, to } => {
                 let uid = cx.owner.own_uid(&self.account.jid);

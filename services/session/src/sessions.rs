@@ -275,7 +275,11 @@ impl Resident {
         if let Some(resume) = &stream.resuming {
             cx.refuse_resume(resume, Some(stream.h() as u32));
         }
-        let Some(jid) = self.account.session(id).map(|session| session.jid.clone()) else { return };
+        let Some(session) = self.account.session(id) else { return };
+        if let Some(events) = &cx.owner.events {
+            events.ended(session, cx.now_ms);
+        }
+        let jid = session.jid.clone();
         let stanza = Stanza::presence(Type::Unavailable).with_from(jid.clone());
         self.run(cx, Job { at: At::Ended, step: 0, session: Some(id), stanza, cause: Cause::Owner });
         self.account.sessions.retain(|session| session.stream != id);
@@ -320,6 +324,9 @@ impl Resident {
         }
         let mut session = Session::new(id, registered.jid.clone(), cx.now_ms);
         session.presence = Some(Box::new(Stanza::presence(Type::Available)));
+        if let Some(events) = &cx.owner.events {
+            events.ended(&session, cx.now_ms);
+        }
         self.account.sessions.push(session);
         let stanza = Stanza::presence(Type::Unavailable).with_from(registered.jid);
         self.run(cx, Job { at: At::Ended, step: 0, session: Some(id), stanza, cause: Cause::Owner });

@@ -70,6 +70,9 @@ async fn write(owner: Arc<Owner>) {
     let mut gathered = Gathered::default();
     while owner.writer.next(&mut gathered) {
         let good = append(&owner, &gathered.rows).await;
+        if good && let Some(events) = &owner.events {
+            events.stored(&gathered.rows);
+        }
         let stored = gathered.stored(good);
         owner.post_all(stored.into_iter().map(|(shard, ids)| (shard, Work::Stored(ids, good))));
     }
