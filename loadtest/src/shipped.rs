@@ -15,7 +15,7 @@ macro_rules! shipped {
 }
 
 shipped! {
-    "conn-tls" "drain-rolling" "kill-edge" "login-storm" "mam-page" "mixed-mobile" "muc" "muc-big" "p2p" "p2p-mam"
+    "chaos" "conn-tls" "drain-rolling" "kill-edge" "login-storm" "mam-page" "mixed-mobile" "muc" "muc-big" "p2p" "p2p-mam"
     "presence" "pubsub" "reconnect-all" "register" "s2s" "upload"
 }
 

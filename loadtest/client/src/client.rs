@@ -31,7 +31,7 @@ pub struct Client {
 pub enum Event {
     /// A message, presence or iq.
     Stanza(Element),
-    /// The server has handled so many more of the stanzas pushed, in their order (XEP-0198 §4).
+    /// The server has handled so many more of the stanzas pushed, maybe none, in their order (XEP-0198 §4).
     Acknowledged(u32),
     /// Another element.
     Other(Element),
@@ -196,7 +196,7 @@ impl Client {
                 let h = management::h(&element).ok_or_else(|| Error::new(Stage::Session, "bad-h"))?;
                 let count = management.acknowledge(h);
                 let count = count.map_err(|_| Error::new(Stage::Session, "handled-count-too-high"))?;
-                Ok((count > 0).then_some(Event::Acknowledged(count)))
+                Ok(Some(Event::Acknowledged(count)))
             }
             _ => Ok(Some(Event::Other(element))),
         }

@@ -32,6 +32,7 @@ mod options;
 mod others;
 mod pace;
 mod partners;
+mod patience;
 mod rooms;
 mod run;
 mod script;

@@ -10,7 +10,7 @@ use scenario::OnLoss;
 use crate::pace;
 use crate::session::{Followed, Halves, Over, Session};
 
-/// Everything up to the end of a login may take so long.
+/// Everything up to the end of a login may take so long, unless the population has less patience.
 const LOGIN_TIMEOUT: Duration = Duration::from_mins(1);
 /// Waiting before a return doubles with each that fails, so often.
 const DOUBLINGS_MAX: u32 = 5;
@@ -32,7 +32,7 @@ impl Session {
         plan.mechanism = mechanism(population.sasl);
         plan.resource = resource;
         plan.register = population.register;
-        plan.timeout = LOGIN_TIMEOUT;
+        plan.timeout = population.patience.unwrap_or(LOGIN_TIMEOUT);
         plan.management = population.management.as_ref().map(|management| client::Management {
             resume: management.resume,
             request_every: management.request_every,
@@ -70,6 +70,7 @@ impl Session {
         self.aim();
         let plan = self.plan.clone();
         let mut state = self.state.take();
+        let was_resumable = state.is_some();
         let attempt = async {
             match &mut state {
                 None => client::connect(&plan).await.map(|client| (client, None)),
@@ -102,11 +103,14 @@ impl Session {
         };
         stage.done(if resumed { stage.measures.resume } else { stage.measures.login }, intended_us);
         self.timed(&client);
+        self.heard();
         if resumed {
+            stage.done(stage.measures.away, self.lost_us);
             self.client = Some(client);
             stage.seats.came(self.account);
         } else {
             // Whatever there was before is gone.
+            stage.recorder.count("sessions-forgotten", u64::from(was_resumable));
             self.close_book(End::Left);
             self.fail_questions("session-lost");
             self.settle_in(client);
@@ -209,6 +213,7 @@ impl Session {
         let Some(client) = self.client.take() else { return };
         let managed = client.is_managed();
         self.state = client.abandon();
+        self.lost_us = self.now_us();
         self.went();
         if self.epilogue {
             return;

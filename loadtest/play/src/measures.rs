@@ -15,6 +15,8 @@ pub(crate) struct Measures {
     pub login: Measure,
     /// A whole return to a session that was lost, with XEP-0198.
     pub resume: Measure,
+    /// From the loss of a connection until its session is resumed, however many attempts that takes.
+    pub away: Measure,
     /// A message, from its intended time to its arrival.
     pub chat: Measure,
     /// The same, for messages that the server had stored meanwhile (XEP-0203).
@@ -57,6 +59,7 @@ impl Measures {
             bind: measure("bind"),
             login: measure("login"),
             resume: measure("resume"),
+            away: measure("away"),
             chat: measure("chat"),
             stored: measure("chat-stored"),
             chat_ack: measure("chat-ack"),

@@ -69,6 +69,12 @@ pub(crate) struct Session {
     pub client: Option<Client>,
     /// What a lost connection can be resumed with.
     pub state: Option<State>,
+    /// When that was.
+    pub lost_us: u64,
+    /// When the server was last heard of.
+    pub heard_us: u64,
+    /// When it was asked for a sign, which it has not given.
+    pub asked_us: Option<u64>,
     /// Logins and returns that have failed since the last one that did not.
     pub attempts: u32,
     pub halves: Option<Halves>,
@@ -164,6 +170,9 @@ impl Session {
             random,
             client: None,
             state: None,
+            lost_us: 0,
+            heard_us: 0,
+            asked_us: None,
             attempts: 0,
             halves: None,
             unacknowledged: VecDeque::new(),

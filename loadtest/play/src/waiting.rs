@@ -53,6 +53,7 @@ impl Session {
             }
             self.come_back().await?;
         }
+        let until_us = self.mind_silence(until_us);
         self.step(until_us).await;
         self.is_over()
     }
@@ -60,7 +61,10 @@ impl Session {
     /// As [`Self::turn`], for a connection that is there, and not to be made again.
     pub(crate) async fn step(&mut self, until_us: u64) {
         match self.happens(until_us).await {
-            Happened::Event(Ok(event)) => self.dispatch(event),
+            Happened::Event(Ok(event)) => {
+                self.heard();
+                self.dispatch(event);
+            }
             Happened::Event(Err(error)) => {
                 tracing::debug!(account = self.account, %error, "connection lost");
                 self.lose("connections-lost");

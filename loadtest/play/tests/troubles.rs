@@ -48,6 +48,21 @@ async fn sessions_whose_connections_are_cut_come_back_and_nothing_counts_as_lost
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_silent_for_too_long_is_given_up_and_tried_again() {
+    let log = Log::new(std::io::sink());
+    let proxy = Proxy::bind(([127, 0, 0, 1], 0).into(), null_server(), Plan::default(), Towards::Client, log);
+    let proxy = proxy.await.unwrap();
+    let options = options(proxy.address().unwrap());
+    tokio::spawn(proxy.run(Some((Duration::from_millis(1600), Duration::from_millis(600)))));
+    let impatient = "management = {}\npatience = '200ms'\non-loss = { return = '10ms..50ms' }\n";
+    let record = played(&scenario(&(impatient.to_owned() + OPEN)), options).await;
+
+    assert_eq!(record.counts["connections-given-up"], 20, "all had one, and none was answered");
+    let logins: u64 = record.latencies["login"].values().map(|spread| spread.count).sum();
+    assert_eq!(logins, 40, "all are back: {:?}", record.counts);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_stays_away_does_not_come_back() {
     let on_loss = "on-loss = 'stay-away'\n";
     let text = scenario(&(on_loss.to_owned() + OPEN)) + "[[fault]]\nat = '2s'\ndo.cut = 1.0\n";

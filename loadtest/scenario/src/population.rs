@@ -6,7 +6,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::span::{Time, times};
+use crate::span::{Time, maybe_time, times};
 use crate::{Partner, Span, Step, Text};
 
 /// Sessions that are alike.
@@ -53,6 +53,11 @@ pub struct Population {
     /// How long a session waits before it connects for the first time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub connect_after: Option<Span>,
+    /// How long the server may be silent: a login that takes longer is tried again. With stream management, a connection
+    /// without a sign of the server for so long is asked for one, and after as long again taken for lost.
+    #[serde(default, with = "maybe_time", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Time>")]
+    pub patience: Option<Duration>,
     /// What it does when its connection is lost.
     #[serde(default)]
     pub on_loss: OnLoss,

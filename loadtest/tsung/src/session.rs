@@ -86,6 +86,7 @@ pub(crate) fn population(
         carbons: false,
         receipts: false,
         connect_after: session.connect_after,
+        patience: None,
         // Tsung tries again as well, and begins with the login.
         on_loss: OnLoss::StayAway,
         partner: Partner::Anyone,

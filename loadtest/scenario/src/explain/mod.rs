@@ -136,6 +136,9 @@ fn population_words(population: &Population, out: &mut String) -> fmt::Result {
     if !all.is_empty() {
         writeln!(out, "  {}", all.join(", "))?;
     }
+    if let Some(patience) = population.patience {
+        writeln!(out, "  lose patience with a server that is silent for {}", write_time(patience))?;
+    }
     match population.on_loss {
         OnLoss::Return(span) => writeln!(out, "  come back {span} after a lost connection")?,
         OnLoss::StayAway => writeln!(out, "  stay away after a lost connection")?,
