@@ -273,3 +273,46 @@ async fn a_login_that_its_owner_has_begun_ends_with_it() {
     juliet.begins().await;
     verona.montague.login().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slot_goes_to_and_fro_under_way() {
+    let mut verona = Verona::new().await;
+    let mut juliet = verona.juliet().await;
+    let (mut sent, mut given) = (0, 0);
+    for epoch in 2..=60 {
+        let owner = if epoch % 2 == 0 { &mut verona.montague } else { &mut verona.capulet };
+        juliet.says("<presence/><presence/><presence/>").await;
+        sent += 3;
+        owner.owns(HERS, epoch);
+        let attach = loop {
+            match owner.hears().await {
+                Out::Attach(attach) if !attach.last => break attach,
+                _ => {}
+            }
+        };
+        let mut h = attach.h;
+        loop {
+            match owner.hears().await {
+                Out::Item(item) => {
+                    assert_eq!(item.uid.unwrap().n, h + 1, "in order, and none is left out");
+                    h += 1;
+                }
+                Out::Attach(attach) if attach.last && attach.epoch == epoch => break,
+                _ => {}
+            }
+        }
+        assert!(attach.out_n >= given.max(1) - 1, "what the client was given stays given");
+        given = attach.out_n + 1;
+        owner.says(handled(h));
+        owner.says(deliver(given, &given.to_string()));
+    }
+    let heard = juliet.hears(&format!("<body>{given}</body>")).await;
+    let heard: Vec<u64> =
+        heard.split("<body>").skip(1).map(|rest| rest.split('<').next().unwrap().parse().unwrap()).collect();
+    assert_eq!(heard, (1..=given).collect::<Vec<_>>(), "each once");
+    juliet.says("<presence/>").await;
+    item(&mut verona.montague, sent + 1).await;
+    verona.montague.says(handled(sent + 1));
+    juliet.says("<r xmlns='urn:xmpp:sm:3'/>").await;
+    juliet.hears(&format!("<a xmlns='urn:xmpp:sm:3' h='{}'/>", sent + 1)).await;
+}
