@@ -2,6 +2,8 @@
 //!
 //! Each archive has one writer at a time, its owner, which gives every row its id (docs/delivery.md).
 
+pub(crate) mod record;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use xmpp::jid::Jid;

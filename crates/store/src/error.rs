@@ -36,6 +36,14 @@ pub enum Error {
     /// Another process has the store open.
     #[error("the store at {0} is open in another process")]
     Locked(std::path::PathBuf),
+    /// The tables were made by an older version of this program.
+    #[error("the store has schema {found}, this version needs {known}: type `throng migrate`")]
+    Older {
+        /// The version found in the store; 0 if it has none of our tables.
+        found: u32,
+        /// The version that this program needs.
+        known: u32,
+    },
     /// The files were written by a newer version of this program.
     #[error("the store has format {found}, this version reads up to {known}: use the newer version")]
     Newer {

@@ -22,12 +22,14 @@ mod error;
 pub mod hibernated;
 pub mod kafka;
 pub mod liveness;
+mod locks;
 pub mod members;
 pub mod memory;
 mod record;
 pub mod redis;
 pub mod registry;
 pub mod rosters;
+pub mod scylla;
 pub mod slow;
 
 use std::sync::Arc;

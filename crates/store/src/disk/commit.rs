@@ -12,8 +12,8 @@ use fjall::{Database, OwnedWriteBatch, PersistMode, Slice};
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::oneshot;
 
-use super::{Keyspaces, Limits, keys::Noun, locks::Held};
-use crate::{Error, Result};
+use super::{Keyspaces, Limits, keys::Noun};
+use crate::{Error, Result, locks::Held};
 
 /// Sets the value of a key, or removes it.
 pub(super) struct Op {

@@ -17,7 +17,6 @@ mod epochs;
 mod format;
 mod hibernated;
 mod keys;
-mod locks;
 mod rosters;
 
 use std::{
@@ -32,8 +31,8 @@ use crate::{
     disk::{
         commit::{Committer, Op},
         keys::Noun,
-        locks::{Held, Locks},
     },
+    locks::{Held, Locks},
     record,
 };
 

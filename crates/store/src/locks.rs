@@ -8,11 +8,11 @@ use std::{hash::BuildHasher, sync::Arc};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// Locks held; let go when dropped.
-pub(super) type Held = Vec<OwnedMutexGuard<()>>;
+pub(crate) type Held = Vec<OwnedMutexGuard<()>>;
 
 const LOCKS: usize = 256;
 
-pub(super) struct Locks {
+pub(crate) struct Locks {
     locks: Vec<Arc<Mutex<()>>>,
     hasher: foldhash::fast::RandomState,
 }
@@ -25,12 +25,12 @@ impl Default for Locks {
 }
 
 impl Locks {
-    pub(super) async fn hold(&self, name: &[u8]) -> Held {
+    pub(crate) async fn hold(&self, name: &[u8]) -> Held {
         self.hold_all([name]).await
     }
 
     /// Takes the locks in one order, so two who take several never wait for each other.
-    pub(super) async fn hold_all<'a>(&self, names: impl IntoIterator<Item = &'a [u8]>) -> Held {
+    pub(crate) async fn hold_all<'a>(&self, names: impl IntoIterator<Item = &'a [u8]>) -> Held {
         let at = |name: &[u8]| self.hasher.hash_one(name) as usize % LOCKS;
         let mut chosen: Vec<usize> = names.into_iter().map(at).collect();
         chosen.sort_unstable();
