@@ -221,6 +221,3 @@ impl Presences {
 
 #[cfg(test)]
 mod tests;
-
-#[cfg(test)]
-mod tests;

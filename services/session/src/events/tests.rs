@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use prost::Message as _;
 use proto::events::{Direction, MessageArchived, PresenceChanged};
 use store::bus::{Bus, Record, Subscription, Topic};
 use store::{Error, Result};
@@ -60,7 +59,7 @@ struct Reader(Box<dyn Subscription>);
 
 impl Reader {
     /// So many records at least; none more come.
-    async fn all<T: prost::Message + Default>(&mut self, count: usize) -> Vec<T> {
+    async fn all<T: prost::Message + Default + std::fmt::Debug>(&mut self, count: usize) -> Vec<T> {
         let mut taken = Vec::new();
         loop {
             let patience = if taken.len() < count { PATIENCE } else { SILENCE };
@@ -109,7 +108,7 @@ async fn a_message_is_published_for_each_archive_as_it_is_there() {
     assert_eq!(received.archive, "juliet@verona.example");
     assert_eq!(received.archive_id, features::stanza_ids::text(row.id));
     assert_eq!(received.direction(), Direction::Received);
-    assert_eq!((&*received.with, &*received.r#type), ("romeo@verona.example", "chat"));
+    assert_eq!((&*received.with, &*received.r#type), ("romeo@verona.example/home", "chat"));
     assert_eq!((received.time_ms, &*received.to), (row.stamp_ms, "juliet@verona.example"));
     assert!(received.from.starts_with("romeo@verona.example/"), "{}", received.from);
     assert_eq!((body(received), body(sent)), ("1".into(), "1".into()));
