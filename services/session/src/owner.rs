@@ -116,7 +116,7 @@ impl Owner {
         routers: Peers,
     ) -> Result<Arc<Self>, store::Error> {
         let epoch = store.epochs.raise(&config.member).await?;
-        for host in hosts.iter().filter(|host| host.anonymous && config.owners.is_empty()) {
+        for host in hosts.iter().filter(|host| host.anonymous && config.owners.is_empty() && !config.shared) {
             login::anonymous::sweep(&store, host.domain.domain()).await?;
         }
         let secret = login::secret::load(&store, hosts.first().map(|host| &host.domain)).await?;

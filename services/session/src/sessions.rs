@@ -331,6 +331,9 @@ impl Resident {
         let stanza = Stanza::presence(Type::Unavailable).with_from(registered.jid);
         self.run(cx, Job { at: At::Ended, step: 0, session: Some(id), stanza, cause: Cause::Owner });
         self.account.sessions.retain(|session| session.stream != id);
+        if self.host.anonymous && self.streams.is_empty() {
+            self.forget_anonymous(cx);
+        }
     }
 
     /// Ends all sessions of the account.

@@ -17,11 +17,16 @@ const SUSPECT_MS: u64 = 2_200;
 /// The same if liveness cannot be asked, in milliseconds.
 const SUSPECT_ALONE_MS: u64 = 8_000;
 
+/// One that has not looked for this long does not know who has beaten, in milliseconds.
+const BLIND_MS: u64 = 1_000;
+
 /// What an owner remembers of the others.
 #[derive(Default)]
 pub(super) struct Watch {
     /// The last beat of each life, and when it was first seen.
     beats: BTreeMap<Life, (u64, u64)>,
+    /// When all were last looked at.
+    looked_ms: u64,
     /// Since when a life that has slots is known to be fenced or over.
     gone: BTreeMap<Life, u64>,
 }
@@ -61,6 +66,11 @@ impl Watch {
 
     /// Who is there, ordered by name, and who is suspected not to be.
     fn judge(&mut self, members: &[Member], heard: Option<&[bool]>, now_ms: u64) -> (Vec<Life>, Vec<Life>) {
+        if now_ms > self.looked_ms + BLIND_MS {
+            // Nobody could have been seen to beat: nobody is late.
+            self.beats.clear();
+        }
+        self.looked_ms = now_ms;
         let (mut there, mut suspected) = (Vec::new(), Vec::new());
         let mut beats = BTreeMap::new();
         for (at, member) in members.iter().enumerate().filter(|(_, member)| !member.fenced) {
@@ -123,6 +133,7 @@ mod tests {
         let said = [[true, true], [true, false]];
         let beats = |a, b| [member("a", a), member("b", b)];
         watch.judge(&beats(1, 1), Some(&said[0]), 0);
+        watch.judge(&beats(1, 1), Some(&said[0]), 1_000);
         let (there, suspected) = watch.judge(&beats(2, 1), Some(&said[1]), 2_000);
         assert_eq!((names(&there), names(&suspected)), (vec!["a", "b"], vec![]), "it may just be late");
         let (there, suspected) = watch.judge(&beats(3, 1), Some(&said[1]), 2_300);
@@ -134,9 +145,17 @@ mod tests {
     #[test]
     fn without_liveness_beats_alone_decide_and_take_longer() {
         let mut watch = Watch::default();
-        watch.judge(&[member("a", 1)], None, 0);
-        assert_eq!(names(&watch.judge(&[member("a", 1)], None, 7_900).0), ["a"]);
+        for ms in (0..8_000).step_by(500) {
+            assert_eq!(names(&watch.judge(&[member("a", 1)], None, ms).0), ["a"]);
+        }
         assert_eq!(names(&watch.judge(&[member("a", 1)], None, 8_100).1), ["a"]);
+    }
+
+    #[test]
+    fn who_could_not_look_suspects_nobody() {
+        let mut watch = Watch::default();
+        watch.judge(&[member("a", 1)], None, 0);
+        assert_eq!(names(&watch.judge(&[member("a", 1)], None, 60_000).0), ["a"], "the store was down");
     }
 
     #[test]
