@@ -296,6 +296,27 @@ const SESSION: &[Opt] = &[
         "milliseconds",
         "A new owner waits to hear of sessions from the edges.",
     ),
+    Opt::number(
+        "clock_skew_s_max",
+        300,
+        (1, 86_400),
+        "seconds",
+        "By which the clocks of two owners may differ: an older stanza is refused unread.",
+    ),
+    Opt::number(
+        "hand_over_ms_max",
+        15_000,
+        (0, 600_000),
+        "milliseconds",
+        "That an owner gives its slots to the others when it ends; less than `grace_s` of [server].",
+    ),
+    Opt::number(
+        "admissions_per_s",
+        0,
+        (0, 1_000_000_000),
+        "logins",
+        "And resumptions in a second at all edges together; 0: as many as `logins_per_s` of each allows.",
+    ),
     Opt::number("edges", 0, (0, 10_000), "edges", "That it waits for; 0: it waits the whole time."),
     Opt::number(
         "resume_max_s",
