@@ -12,6 +12,7 @@ use serde_json::Value;
 const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("xmpp", &[]),
     ("proto", &[]),
+    ("discovery-kube", &[]),
     ("store", &["xmpp"]),
     ("features", &["store", "xmpp"]),
     ("node", &["proto", "xmpp"]),

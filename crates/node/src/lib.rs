@@ -2,6 +2,7 @@
 pub mod carry;
 pub mod config;
 pub mod credit;
+pub mod discovery;
 pub mod outbox;
 pub mod peers;
 pub mod shutdown;
