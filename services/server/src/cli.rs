@@ -67,6 +67,9 @@ pub(crate) enum Command {
         #[command(flatten)]
         source: Source,
     },
+    /// Make or change the tables and topics that this version needs, where the store is a cluster's
+    #[command(after_help = MIGRATE)]
+    Migrate(Source),
     /// Look for what would keep the server from working, and say what to do about it
     #[command(after_help = "Ends with status 1 if something fails; a warning is none.")]
     Doctor(Source),
@@ -95,6 +98,13 @@ Example, each in a terminal of its own:
   throng router --config throng.toml
   throng session --config throng.toml
   throng edge --config throng.toml";
+
+const MIGRATE: &str = "\
+Before the first start, and before the start of a new version; servers of the version before may go on meanwhile.
+It may be done again, and by several at once: one does it, the others wait.
+
+Example:
+  throng migrate --config throng.toml";
 
 const CONFIG: &str = "\
 THRONG_SECTION_KEY in the environment goes before the file: THRONG_LOG_LEVEL=debug throng run

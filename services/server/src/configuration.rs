@@ -11,8 +11,10 @@ use serde::Deserialize;
 use xmpp::jid::{self, Jid, Profile};
 
 use crate::cli::{Dev, Source};
+use crate::kafka;
 use crate::options::SECTIONS;
 use crate::redis;
+use crate::stores::{self, Backend};
 
 /// Looked for when no file is named.
 const FILES: [&str; 2] = ["throng.toml", "/etc/throng/throng.toml"];
@@ -34,9 +36,11 @@ pub(crate) struct Configuration {
     pub(crate) edge: edge::Config,
     pub(crate) session: session::Config,
     pub(crate) router: router::Config,
-    pub(crate) store: store::disk::Limits,
+    pub(crate) store: Backend,
     /// None: there is no Redis.
     pub(crate) redis: Option<store::redis::Options>,
+    /// None: there is no Kafka.
+    pub(crate) kafka: Option<store::kafka::Options>,
     pub(crate) cluster: Cluster,
     pub(crate) log: Log,
     pub(crate) metrics: Metrics,
@@ -53,6 +57,8 @@ pub(crate) struct Server {
     pub(crate) anonymous: bool,
     pub(crate) archive: bool,
     pub(crate) archive_days: u32,
+    /// Of domains that have another number of days.
+    pub(crate) archive_days_of: Vec<(Jid, u32)>,
     pub(crate) archive_page_max: usize,
     /// (`abuse`, `mailto:…`)
     pub(crate) contacts: Vec<(String, String)>,
@@ -86,6 +92,7 @@ struct ServerSection {
     anonymous: bool,
     archive: bool,
     archive_days: u32,
+    archive_days_of: Vec<String>,
     archive_page_max: usize,
     jid_profile: JidProfile,
     contacts_abuse: Vec<String>,
@@ -101,17 +108,6 @@ struct ServerSection {
 enum JidProfile {
     Stringprep,
     Precis,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(clippy::struct_field_names, reason = "they are those of the options")]
-struct StoreSection {
-    queue_entries_max: usize,
-    queue_bytes_max: usize,
-    cache_bytes_max: u64,
-    recent_bytes_max: u64,
-    journal_bytes_max: u64,
 }
 
 /// Everything that is wrong, a line each.
@@ -164,8 +160,9 @@ impl Configuration {
         let limits = take(settings.section("limits"), &mut problems);
         let session = take(settings.section("session"), &mut problems);
         let router = take(settings.section("router"), &mut problems);
-        let store = take(settings.section::<StoreSection>("store"), &mut problems);
+        let store = stores::backend(&settings, &folder, &mut problems);
         let redis = redis::options(&settings, &folder, &mut problems);
+        let kafka = kafka::options(&settings, &mut problems);
         let cluster = take(settings.section::<Cluster>("cluster"), &mut problems);
         let log = take(settings.section::<Log>("log"), &mut problems);
         let metrics = take(settings.section("metrics"), &mut problems);
@@ -183,14 +180,20 @@ impl Configuration {
             certificate.chain = folder.join(&certificate.chain);
             certificate.key = folder.join(&certificate.key);
         }
-        let store = store::disk::Limits {
-            queue_entries_max: store.queue_entries_max,
-            queue_bytes_max: store.queue_bytes_max,
-            cache_bytes_max: store.cache_bytes_max,
-            recent_bytes_max: store.recent_bytes_max,
-            journal_bytes_max: store.journal_bytes_max,
+        let all = Self {
+            settings,
+            file,
+            server,
+            edge,
+            session,
+            router,
+            store,
+            redis,
+            kafka,
+            cluster,
+            log,
+            metrics,
         };
-        let all = Self { settings, file, server, edge, session, router, store, redis, cluster, log, metrics };
         all.check(&mut problems);
         if problems.is_empty() { Ok(all) } else { Err(problems) }
     }
@@ -282,6 +285,15 @@ fn server(
     if domains.is_empty() {
         domains.extend(this_machine());
     }
+    let archive_days_of = section.archive_days_of.iter().filter_map(|text| {
+        let days = days_of(text);
+        if days.is_none() {
+            let expected = "a domain and its days, as chat.example=30";
+            problems.push(settings.problem("server.archive_days_of", format!("{text:?}"), expected));
+        }
+        days
+    });
+    let archive_days_of = archive_days_of.collect();
     if problems.len() > problems_before {
         return None;
     }
@@ -302,10 +314,18 @@ fn server(
         anonymous: section.anonymous,
         archive: section.archive,
         archive_days: section.archive_days,
+        archive_days_of,
         archive_page_max: section.archive_page_max,
         contacts: contacts.collect(),
         grace: Duration::from_secs(section.grace_s),
     })
+}
+
+/// `chat.example=30`.
+fn days_of(text: &str) -> Option<(Jid, u32)> {
+    let (domain, days) = text.split_once('=')?;
+    let domain = domain.trim().parse::<Jid>().ok().filter(|jid| jid.is_bare() && jid.node().is_none())?;
+    Some((domain, days.trim().parse().ok()?))
 }
 
 /// The name of this machine if it can be a domain, else `localhost`.

@@ -16,6 +16,7 @@ use crate::certificates::leaf;
 use crate::cli::Source;
 use crate::configuration::Configuration;
 use crate::control;
+use crate::stores::{self, Backend};
 
 /// Connections need a file each, and so do the tables of the store.
 const OPEN_FILES_ENOUGH: u64 = 10_000;
@@ -178,13 +179,22 @@ fn store(configuration: &Configuration, runs: bool) -> Finding {
     if runs {
         return ok("store", format!("a server runs on {} and answers", data.display()));
     }
-    if !data.join("store").exists() {
+    let place = match &configuration.store {
+        Backend::Scylla(options) => format!("keyspace {} at {}", options.keyspace, options.nodes.join(", ")),
+        Backend::Disk(_) | Backend::Memory => data.display().to_string(),
+    };
+    if matches!(configuration.store, Backend::Disk(_)) && !data.join("store").exists() {
         return ok("store", format!("none yet; the first start makes it in {}", data.display()));
     }
-    match control::open_store(data, configuration.store) {
-        Ok(_) => ok("store", format!("opens, in {}", data.display())),
+    match opened(configuration) {
+        Ok(()) => ok("store", format!("opens, in {place}")),
         Err(error) => fail("store", format!("{error:#}")),
     }
+}
+
+fn opened(configuration: &Configuration) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(stores::open(configuration)).map(drop)
 }
 
 fn certificates(configuration: &Configuration) -> Vec<Finding> {

@@ -7,11 +7,13 @@ mod configuration;
 mod control;
 mod docs;
 mod doctor;
+mod kafka;
 mod options;
 mod password;
 mod redis;
 mod role;
 mod run;
+mod stores;
 
 use std::process::ExitCode;
 
@@ -52,6 +54,7 @@ fn perform(command: Command) -> anyhow::Result<ExitCode> {
         Command::User(command) => waiting(account::user(command)),
         Command::Export { file, source } => waiting(async move { account::export(file, &source).await }),
         Command::Import { file, source } => waiting(async move { account::import(file, &source).await }),
+        Command::Migrate(source) => waiting(async move { stores::migrate(&source).await }),
         Command::Doctor(source) => Ok(doctor::examine(&source)),
     }
 }

@@ -14,7 +14,8 @@ use crate::certificates;
 use crate::cli::Source;
 use crate::configuration::Configuration;
 use crate::control::{self, Admin};
-use crate::redis;
+use crate::kafka;
+use crate::stores;
 
 /// `throng edge`
 pub(crate) async fn edge(source: Source) -> anyhow::Result<()> {
@@ -33,8 +34,8 @@ pub(crate) async fn session(source: Source) -> anyhow::Result<()> {
     let configuration = Configuration::load(&source, None)?;
     let drain = begin(&configuration).await?;
     let listener = listen(configuration.cluster.session_listen).await?;
-    let store =
-        redis::over(&configuration, control::open_store(&configuration.server.data, configuration.store)?)?;
+    let store = stores::open(&configuration).await?;
+    let store = kafka::over(&configuration, store)?;
     let routers = node::peers::fixed(peers("cluster.routers", &configuration.cluster.routers)?);
     let owner = own(&configuration, store, routers).await?;
     tracing::info!(address = %configuration.cluster.session_listen, "session is ready");
@@ -115,6 +116,8 @@ fn hosts(configuration: &Configuration) -> Vec<Host> {
     let admins_of = |domain: &Jid| {
         server.admins.iter().filter(|admin| admin.domain() == domain.domain()).cloned().collect()
     };
+    let days_of =
+        |domain: &Jid| server.archive_days_of.iter().find(|(of, _)| of == domain).map(|(_, days)| *days);
     let host = |domain: &Jid| Host {
         domain: domain.clone(),
         admins: admins_of(domain),
@@ -122,7 +125,7 @@ fn hosts(configuration: &Configuration) -> Vec<Host> {
         registration: server.registration,
         anonymous: server.anonymous,
         archive: server.archive,
-        archive_days: server.archive_days,
+        archive_days: days_of(domain).unwrap_or(server.archive_days),
         archive_page_max: server.archive_page_max,
         stanza_bytes_max: configuration.edge.limits.stanza_bytes,
         started_ms: control::now_ms(),

@@ -13,8 +13,9 @@ use xmpp::jid::Jid;
 use crate::cli::Run;
 use crate::configuration::Configuration;
 use crate::control::{self, Admin};
-use crate::redis;
+use crate::kafka;
 use crate::role;
+use crate::stores;
 
 /// Who may administer a server for oneself, and how they log in.
 const DEV_ADMIN: (&str, &str) = ("admin@localhost", "admin");
@@ -32,7 +33,8 @@ pub(crate) async fn run(arguments: Run) -> anyhow::Result<()> {
         drop_data(&data)?;
     }
     make_private(&data)?;
-    let store = redis::over(&configuration, control::open_store(&data, configuration.store)?)?;
+    let store = stores::open(&configuration).await?;
+    let store = kafka::over(&configuration, store)?;
     let authority = role::own_certificates(&mut configuration)?;
     // There is one edge, and it is here.
     configuration.session.edges = 1;

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use parking_lot::RwLock;
 use scylla::{
     client::{execution_profile::ExecutionProfile, session::Session, session_builder::SessionBuilder},
+    errors::NewSessionError,
     policies::{
         load_balancing::DefaultPolicy, retry::DefaultRetryPolicy,
         speculative_execution::SimpleSpeculativeExecutionPolicy,
@@ -61,9 +62,10 @@ pub(super) async fn connect(options: &Options, keyspace: Option<&str>) -> Result
     }
     builder.build().await.map_err(|error| {
         let nodes = options.nodes.join(", ");
-        let hint = keyspace.map_or(String::new(), |keyspace| {
-            format!(" (if there is no keyspace {keyspace} yet, `throng migrate` makes it)")
-        });
+        let hint = match &error {
+            NewSessionError::UseKeyspaceError(_) => " (`throng migrate` makes it)",
+            _ => "",
+        };
         Error::Refused(format!("scylla at {nodes} cannot be used: {error}{hint}"))
     })
 }

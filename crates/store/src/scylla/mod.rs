@@ -44,8 +44,8 @@ pub struct Options {
     pub nodes: Vec<String>,
     /// The keyspace that holds the tables. Default `throng`.
     pub keyspace: String,
-    /// How [`migrate`] replicates a keyspace that it makes, in CQL. Default: once, which is for one node.
-    pub replication: String,
+    /// How [`migrate`] replicates a keyspace that it makes, in CQL; none: on every node, on three at most.
+    pub replication: Option<String>,
     /// The data centre whose nodes are asked; none: all.
     pub datacenter: Option<String>,
     /// How many nodes of which data centres have to agree. Default [`Agreement::Local`].
@@ -94,7 +94,7 @@ impl Options {
         Self {
             nodes,
             keyspace: "throng".into(),
-            replication: "{'class': 'SimpleStrategy', 'replication_factor': 1}".into(),
+            replication: None,
             datacenter: None,
             agreement: Agreement::default(),
             credentials: None,
@@ -159,7 +159,7 @@ fn contended() -> Error {
 }
 
 /// A name that needs no quotes, as CQL has it: lower-case letters, digits and underscores, at most 48.
-fn is_name(text: &str) -> bool {
+pub fn is_name(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     text.starts_with(|c: char| c.is_ascii_lowercase()) && text.len() <= 48 && text.chars().all(plain)
 }

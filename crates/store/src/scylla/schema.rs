@@ -22,6 +22,8 @@ const VERSION: Statement = Statement::serial("SELECT version FROM schema_version
 /// For how long a migrator that says nothing is believed to be at work, and waited for.
 const HELD_MS: u64 = 60_000;
 const POLL: Duration = Duration::from_millis(250);
+/// On how many nodes a keyspace is kept of which nothing else was said.
+const REPLICAS_MAX: usize = 3;
 /// How long one change of the schema may take.
 const CHANGE_TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -48,8 +50,11 @@ pub async fn migrate(options: &Options, mut say: impl FnMut(Step) + Send) -> Res
     }
     let session = connect::connect(options, None).await?;
     let keyspace = &options.keyspace;
-    let create =
-        format!("CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication = {}", options.replication);
+    let replication = options.replication.clone().unwrap_or_else(|| {
+        let replicas = session.get_cluster_state().get_nodes_info().len().clamp(1, REPLICAS_MAX);
+        format!("{{'class': 'NetworkTopologyStrategy', 'replication_factor': {replicas}}}")
+    });
+    let create = format!("CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication = {replication}");
     perform(&session, &create).await?;
     say(Step::Keyspace(keyspace.clone()));
     session.use_keyspace(keyspace, true).await.map_err(|error| Error::Refused(error.to_string()))?;

@@ -1,14 +1,12 @@
 //! The asking side of a conversation.
 
-use std::path::Path;
-
 use anyhow::{Context as _, bail};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 
 use super::{Admin, Answer, LINE_BYTES_MAX, Request, SOCKET};
 use crate::configuration::Configuration;
-use crate::redis;
+use crate::stores;
 
 /// Bytes between both sides when they are in one process.
 const PIPE_BYTES: usize = 64 * 1024;
@@ -29,7 +27,7 @@ impl Access {
         if let Ok(socket) = UnixStream::connect(data.join(SOCKET)).await {
             return Ok(Self::over(socket));
         }
-        let store = redis::over(configuration, open_store(data, configuration.store)?)?;
+        let store = stores::open(configuration).await?;
         Ok(Self::to(Admin::new(configuration, store, None)))
     }
 
@@ -78,18 +76,6 @@ impl Access {
         line.push(b'\n');
         Ok(self.writer.write_all(&line).await?)
     }
-}
-
-/// Opens the store of a data folder that no server has open.
-pub(crate) fn open_store(data: &Path, limits: store::disk::Limits) -> anyhow::Result<store::Store> {
-    store::disk::open_with(data.join("store"), limits).map_err(|error| match error {
-        store::Error::Locked(path) => anyhow::anyhow!(
-            "{} is open in another process, and that does not answer on {}: if it is about to start or to end, try again",
-            path.display(),
-            data.join(SOCKET).display()
-        ),
-        error => anyhow::Error::new(error).context(format!("the store in {} does not open", data.display())),
-    })
 }
 
 async fn answers(

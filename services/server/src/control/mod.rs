@@ -11,7 +11,7 @@ mod transfer;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use access::{Access, open_store};
+pub(crate) use access::Access;
 pub(crate) use admin::{Admin, now_ms};
 pub(crate) use listen::listen;
 
