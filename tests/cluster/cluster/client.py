@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 
 STREAM, TLS, SASL = "http://etherx.jabber.org/streams", "urn:ietf:params:xml:ns:xmpp-tls", "urn:ietf:params:xml:ns:xmpp-sasl"
 BIND, SM, CLIENT = "urn:ietf:params:xml:ns:xmpp-bind", "urn:xmpp:sm:3", "jabber:client"
+STREAMS = "urn:ietf:params:xml:ns:xmpp-streams"
 PATIENCE_S = 10
 SILENCE_S = 5
 PAUSE_S = 0.2
@@ -28,6 +29,8 @@ class Client:
         self.resumptions = 0
         # Why streams could not be resumed.
         self.lost: list[str] = []
+        # Why connections ended, in turn.
+        self.ends: list[str] = []
         # Another session with the same resource has come.
         self.replaced = False
         self.online = asyncio.Event()
@@ -52,6 +55,7 @@ class Client:
         """Logs out."""
         if self._task:
             self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
         if self._stream:
             self._stream.write("</stream:stream>")
             await self._stream.close()
@@ -76,11 +80,12 @@ class Client:
                 reason = await self._listen()
             except (OSError, EOFError, asyncio.TimeoutError, Refused) as error:
                 reason = str(error)
+            self.ends.append(reason)
             self.online.clear()
             if self._stream:
                 await self._stream.close()
                 self._stream = None
-            if "conflict" in reason:
+            if STREAMS in reason and "conflict" in reason:
                 self.replaced = True
                 return
             self._edge += 1
@@ -228,7 +233,7 @@ class Stream:
                 self._depth += 1 if event == "start" else -1
                 if event == "end" and self._depth == 1:
                     self._ready.append(element)
-                elif event == "end" and self._depth == 0:
+                elif event == "end" and self._depth == 0 and not self._ready:
                     raise EOFError("the stream was closed")
         element = self._ready.pop(0)
         if element.tag == f"{{{STREAM}}}error":

@@ -25,15 +25,26 @@ class Fault:
         return f"{self.kind} {self.target}".strip()
 
 
-# What must have been done before, and what cannot be done without.
-Maker = Callable[[Cluster, random.Random], Fault]
+Maker = Callable[[Cluster], Fault]
+
+
+class Turn:
+    """Each of several in turn."""
+
+    def __init__(self):
+        self.number = 0
+
+    def __call__(self, names: list[str]) -> str:
+        self.number += 1
+        return names[(self.number - 1) % len(names)]
 
 
 def kill(role: str) -> Maker:
     """SIGKILL; it is started again."""
+    turn = Turn()
 
-    def make(cluster: Cluster, chance: random.Random) -> Fault:
-        name = chance.choice(cluster.of_role(role))
+    def make(cluster: Cluster) -> Fault:
+        name = turn(cluster.of_role(role))
         return Fault("kill", name, lambda: cluster.kill(name))
 
     return make
@@ -41,9 +52,10 @@ def kill(role: str) -> Maker:
 
 def freeze(role: str) -> Maker:
     """SIGSTOP for ten seconds: it wakes up and believes that nothing has happened."""
+    turn = Turn()
 
-    def make(cluster: Cluster, chance: random.Random) -> Fault:
-        name = chance.choice(cluster.of_role(role))
+    def make(cluster: Cluster) -> Fault:
+        name = turn(cluster.of_role(role))
 
         def run() -> None:
             cluster.freeze(name)
@@ -57,9 +69,10 @@ def freeze(role: str) -> Maker:
 
 def cut(role: str, ways: str) -> Maker:
     """Nothing leaves it, nothing reaches it, or neither, for ten seconds."""
+    turn = Turn()
 
-    def make(cluster: Cluster, chance: random.Random) -> Fault:
-        name = chance.choice(cluster.of_role(role))
+    def make(cluster: Cluster) -> Fault:
+        name = turn(cluster.of_role(role))
 
         def run() -> None:
             cluster.pods.cut(name, ways)
@@ -73,15 +86,16 @@ def cut(role: str, ways: str) -> Maker:
 
 def restart(role: str) -> Maker:
     """SIGTERM, as in a rolling restart: it drains, ends, and comes back."""
+    turn = Turn()
 
-    def make(cluster: Cluster, chance: random.Random) -> Fault:
-        name = chance.choice(cluster.of_role(role))
+    def make(cluster: Cluster) -> Fault:
+        name = turn(cluster.of_role(role))
         return Fault("restart", name, lambda: cluster.restart(name, GRACE_S))
 
     return make
 
 
-def roll(cluster: Cluster, chance: random.Random) -> Fault:
+def roll(cluster: Cluster) -> Fault:
     """Each process in turn, as a new version would be brought out."""
 
     def run() -> None:
@@ -93,7 +107,7 @@ def roll(cluster: Cluster, chance: random.Random) -> Fault:
     return Fault("roll", "", run)
 
 
-def scale(cluster: Cluster, chance: random.Random) -> Fault:
+def scale(cluster: Cluster) -> Fault:
     """A third owner comes, takes its share, and goes again."""
 
     def run() -> None:
@@ -108,7 +122,7 @@ def scale(cluster: Cluster, chance: random.Random) -> Fault:
 def store_dies(service: str) -> Maker:
     """SIGKILL, and a start on the data it had."""
 
-    def make(cluster: Cluster, chance: random.Random) -> Fault:
+    def make(cluster: Cluster) -> Fault:
         def run() -> None:
             cluster.infra.ctl("kill", service)
             time.sleep(AWAY_S)
@@ -119,7 +133,7 @@ def store_dies(service: str) -> Maker:
     return make
 
 
-def redis_fails_over(cluster: Cluster, chance: random.Random) -> Fault:
+def redis_fails_over(cluster: Cluster) -> Fault:
     """The primary is killed, Sentinel promotes the replica, the old one comes back as a replica."""
 
     def run() -> None:
@@ -130,7 +144,7 @@ def redis_fails_over(cluster: Cluster, chance: random.Random) -> Fault:
     return Fault("failover", "redis", run)
 
 
-def redis_restarts(cluster: Cluster, chance: random.Random) -> Fault:
+def redis_restarts(cluster: Cluster) -> Fault:
     """Killed and back before anybody has promoted the replica."""
 
     def run() -> None:
@@ -141,7 +155,7 @@ def redis_restarts(cluster: Cluster, chance: random.Random) -> Fault:
     return Fault("kill", "redis", run)
 
 
-def redis_forgets(cluster: Cluster, chance: random.Random) -> Fault:
+def redis_forgets(cluster: Cluster) -> Fault:
     """All it knew is gone."""
     return Fault("empty", "redis", lambda: cluster.infra.ctl("empty"))
 

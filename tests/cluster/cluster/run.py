@@ -2,7 +2,6 @@
 
 import dataclasses
 import pathlib
-import random
 import time
 
 from .faults import Fault, Maker
@@ -34,13 +33,16 @@ class Outcome:
     resumed_soon: int = 0
     forgotten: int = 0
     presence_s: float = 0.0
+    # What became of two sessions with the same full JID.
+    twins: list[str] = dataclasses.field(default_factory=list)
     problems: list[str] = dataclasses.field(default_factory=list)
 
     def line(self) -> str:
         share = f"{self.resumed_soon}/{self.lost} resumed" if self.lost else "no connection lost"
         words = "; ".join(self.problems) or "well"
         took = self.healed_s - self.done_s
-        return f"{self.kind} {self.target}: {share}, all back after {took:.1f} s, presence {self.presence_s:.1f} s: {words}"
+        lasted = self.done_s - self.began_s
+        return f"{self.kind} {self.target} ({lasted:.1f} s): {share}, all back after {took:.1f} s, presence {self.presence_s:.1f} s: {words}"
 
 
 @dataclasses.dataclass
@@ -87,14 +89,13 @@ class Run:
 
     def _faults(self, from_s: float, end_s: float) -> None:
         """Evenly over the time there is: what heals early is followed by calm."""
-        chance = random.Random(self.plan.seed)
         slot_s = (end_s - from_s) / len(self.plan.faults)
         for number, (_, make) in enumerate(self.plan.faults):
             self._sleep_until(from_s + number * slot_s)
             if self.now() > end_s - 15 or self.load.is_over():
                 self.problems.append(f"time was over after {number} of {len(self.plan.faults)} faults")
                 break
-            outcome = self._one(number, make(self.cluster, chance))
+            outcome = self._one(number, make(self.cluster))
             self.outcomes.append(outcome)
             say(f"{number + 1}/{len(self.plan.faults)} {outcome.line()}")
 
@@ -110,6 +111,7 @@ class Run:
             seen = self.watch.after(number)
             outcome.presence_s = seen.took_s
             outcome.problems += seen.problems()
+            outcome.twins = seen.twins
         except Exception as problem:  # a broken fault must not hide what the others find
             outcome.problems.append(f"{type(problem).__name__}: {problem}")
         after = self.load.figures()

@@ -90,12 +90,12 @@ class Watch:
                 await self._says(other, f"after-{number}")
         took = await self._is_seen(PATIENCE_S)
         wrong = {name: self.seen.get(name, "") for name, words in self.truth.items() if self.seen.get(name) != words}
-        alive = await self._twins_alive()
+        twins = await self._fates()
         await self._says(gone, f"back-{number}")
         forgotten = [reason for client in [self.watcher, *self.subjects] for reason in client.lost]
         for client in [self.watcher, *self.subjects]:
             client.lost.clear()
-        return Seen(took, wrong, alive, forgotten)
+        return Seen(took, wrong, twins, forgotten)
 
     async def _is_seen(self, patience_s: float) -> float:
         began = time.monotonic()
@@ -105,21 +105,22 @@ class Watch:
             await asyncio.sleep(0.05)
         return time.monotonic() - began
 
-    async def _twins_alive(self) -> int:
-        """How many of both sessions with the same full JID still answer."""
+    async def _fates(self) -> list[str]:
+        """What has become of both sessions with the same full JID: `there`, or why not."""
         deadline = time.monotonic() + PATIENCE_S
         while not all(twin.online.is_set() or twin.replaced for twin in self.twins) and time.monotonic() < deadline:
             await asyncio.sleep(0.1)
         await asyncio.sleep(0.5)
-        alive = 0
-        for twin in self.twins:
-            if twin.online.is_set():
-                try:
-                    await asyncio.wait_for(twin.ask("get", "<query xmlns='jabber:iq:roster'/>"), WITHIN_S)
-                    alive += 1
-                except asyncio.TimeoutError:
-                    pass
-        return alive
+        return [await self._fate(twin) for twin in self.twins]
+
+    async def _fate(self, twin: Client) -> str:
+        if not twin.online.is_set():
+            return " then ".join(twin.ends)
+        try:
+            await asyncio.wait_for(twin.ask("get", "<query xmlns='jabber:iq:roster'/>"), WITHIN_S)
+            return "there"
+        except asyncio.TimeoutError:
+            return "silent"
 
     async def _twins_go(self) -> None:
         for twin in self.twins:
@@ -144,7 +145,7 @@ class Watch:
 class Seen:
     """What was seen after a fault."""
 
-    def __init__(self, took_s: float, wrong: dict[str, str], twins: int, forgotten: list[str]):
+    def __init__(self, took_s: float, wrong: dict[str, str], twins: list[str], forgotten: list[str]):
         self.took_s, self.wrong, self.twins, self.forgotten = took_s, wrong, twins, forgotten
 
     def problems(self) -> list[str]:
@@ -153,8 +154,8 @@ class Seen:
             found.append(f"presence is wrong: {self.wrong}")
         elif self.took_s > WITHIN_S:
             found.append(f"presence was right after {self.took_s:.1f} s only")
-        if self.twins != 1:
-            found.append(f"{self.twins} sessions of one full JID")
+        if len(self.twins) != 2 or self.twins.count("there") != 1:
+            found.append(f"sessions of one full JID: {self.twins}")
         if self.forgotten:
             found.append(f"{len(self.forgotten)} watching sessions were not resumed: {self.forgotten[0][:200]}")
         return found
