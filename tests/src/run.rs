@@ -1,4 +1,4 @@
-//! Running plays: each on both topologies, some at once; a line for each, and the transcript of those that fail.
+//! Running plays: each on every topology, some at once; a line for each, and the transcript of those that fail.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -70,6 +70,7 @@ pub fn main(plays: &[&[Play]]) -> ExitCode {
         }
         return ExitCode::SUCCESS;
     }
+    let chosen = possible(chosen);
     if let Err(error) = build() {
         eprintln!("{error:#}");
         return ExitCode::FAILURE;
@@ -85,6 +86,17 @@ pub fn main(plays: &[&[Play]]) -> ExitCode {
             _ = tokio::signal::ctrl_c() => ExitCode::FAILURE,
         }
     })
+}
+
+/// Those whose topology can be had here; of the others it is said why not.
+fn possible(chosen: Vec<(Topology, Play)>) -> Vec<(Topology, Play)> {
+    for topology in Topology::ALL {
+        let count = chosen.iter().filter(|(on, _)| *on == topology).count();
+        if let Some(why) = topology.missing().filter(|_| count > 0) {
+            println!("skipped {count} plays on {}: {why}", topology.name());
+        }
+    }
+    chosen.into_iter().filter(|(topology, _)| topology.missing().is_none()).collect()
 }
 
 async fn perform(chosen: Vec<(Topology, Play)>, jobs: usize) -> ExitCode {

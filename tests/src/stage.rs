@@ -100,7 +100,7 @@ impl Stage {
 
     /// Whether each role is a process of its own.
     pub fn is_split(&self) -> bool {
-        self.server.topology == Topology::Split
+        self.server.topology != Topology::Embedded
     }
 
     /// The play has no sense here.

@@ -1,12 +1,13 @@
-//! The server under test: the real binary on loopback, as one process or as one for each role.
+//! The server under test: the real binary on loopback, as one process, as one for each role, or as a cluster over real stores.
 //!
 //! Ports and data outlive a process, so a role can be killed and started again where it was.
 
 mod certificates;
+mod configuration;
+mod infra;
 mod process;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -31,6 +32,8 @@ pub enum Topology {
     Embedded,
     /// A session, a router and two edges, over gRPC.
     Split,
+    /// Two of each role, over the stores that `THRONG_INFRA` names.
+    Cluster,
 }
 
 /// A process of the server.
@@ -38,9 +41,9 @@ pub enum Topology {
 pub enum Role {
     /// All roles.
     Whole,
-    /// The router.
+    /// The router; in a cluster, both.
     Router,
-    /// The owner of all accounts.
+    /// The owner of all accounts; in a cluster, both.
     Session,
     /// The first or the second edge.
     Edge(usize),
@@ -70,29 +73,48 @@ pub struct Server {
     pub roots: Arc<RootCertStore>,
     folder: TempDir,
     settings: Vec<(String, String)>,
-    session: SocketAddr,
-    router: SocketAddr,
-    running: Mutex<BTreeMap<Role, Process>>,
+    /// Where each session, and each router, listens.
+    sessions: Vec<SocketAddr>,
+    routers: Vec<SocketAddr>,
+    running: Mutex<BTreeMap<Role, Vec<Process>>>,
 }
 
 impl Topology {
-    /// Both.
-    pub const ALL: [Topology; 2] = [Topology::Embedded, Topology::Split];
+    /// All three.
+    pub const ALL: [Topology; 3] = [Topology::Embedded, Topology::Split, Topology::Cluster];
 
     /// In reports.
     pub fn name(self) -> &'static str {
         match self {
             Topology::Embedded => "embedded",
             Topology::Split => "split",
+            Topology::Cluster => "cluster",
         }
+    }
+
+    /// Why it cannot be had here.
+    pub fn missing(self) -> Option<&'static str> {
+        let is_there = self != Topology::Cluster || infra::Infra::here().is_some();
+        (!is_there).then_some("THRONG_INFRA names no file of `tests/infra/up`")
     }
 
     fn roles(self) -> &'static [Role] {
         match self {
             Topology::Embedded => &[Role::Whole],
             // The administrator is added before the session opens the store.
-            Topology::Split => &[Role::Router, Role::Session, Role::Edge(0), Role::Edge(1)],
+            Topology::Split | Topology::Cluster => {
+                &[Role::Router, Role::Session, Role::Edge(0), Role::Edge(1)]
+            }
         }
+    }
+
+    fn edges(self) -> usize {
+        if self == Topology::Embedded { 1 } else { 2 }
+    }
+
+    /// Of sessions and of routers.
+    fn owners(self) -> usize {
+        if self == Topology::Cluster { 2 } else { 1 }
     }
 }
 
@@ -102,27 +124,31 @@ impl Server {
         let folder = tempfile::Builder::new().prefix("throng-play-").tempdir()?;
         let roots = certificates::make(folder.path(), &[DOMAIN, OTHER_DOMAIN])?;
         let addresses = || Addresses { tcp: free_port(), tls: free_port(), http: free_port() };
-        let count = if topology == Topology::Split { 2 } else { 1 };
-        let (session, router) = (free_port(), free_port());
+        let ports = |count| std::iter::repeat_with(free_port).take(count).collect();
         let server = Server {
             topology,
-            edges: std::iter::repeat_with(addresses).take(count).collect(),
+            edges: std::iter::repeat_with(addresses).take(topology.edges()).collect(),
             roots: Arc::new(roots),
             settings: settings.iter().map(|(key, value)| (variable(key), (*value).to_owned())).collect(),
-            session,
-            router,
+            sessions: ports(topology.owners()),
+            routers: ports(topology.owners()),
             running: Mutex::default(),
             folder,
         };
-        for (number, edge) in server.edges.iter().enumerate() {
-            let file = server.file(Role::Edge(number));
-            std::fs::write(&file, configuration(number, count, *edge, session, router))?;
+        let stores = match topology {
+            Topology::Cluster => infra::Infra::here().context("there are no stores")?.section(),
+            _ => String::new(),
+        };
+        for number in 0..server.edges.len() {
+            let text = configuration::write(&server, number, &stores);
+            std::fs::write(server.file(Role::Edge(number)), text)?;
         }
-        if topology == Topology::Split {
-            let file = server.file(Role::Session);
-            process::add_account(&file, "admin@localhost", "admin")
-                .await
-                .context("no administrator was added")?;
+        let file = server.file(Role::Session);
+        if topology == Topology::Cluster {
+            process::once(&["migrate", "--config"], &file, "").await?;
+        }
+        if topology != Topology::Embedded {
+            process::once(&["user", "add", "admin@localhost", "--config"], &file, "admin\n").await?;
         }
         for role in topology.roles() {
             server.begin(*role).await?;
@@ -140,16 +166,22 @@ impl Server {
             Role::Edge(_) => vec!["edge", "--config", &file],
         };
         let log = self.log(role);
-        let mut process = Process::start(&arguments, &self.settings, &log)?;
-        let serves = match role {
-            Role::Whole => process.serves_http(self.edges[0].http).await,
-            Role::Edge(number) => process.serves_http(self.edges[number].http).await,
-            Role::Session => process.listens(self.session).await,
-            Role::Router => process.listens(self.router).await,
-        };
+        let mut processes = Vec::new();
+        for own in configuration::own(self, role) {
+            let settings: Vec<_> = self.settings.iter().cloned().chain(own).collect();
+            processes.push(Process::start(&arguments, &settings, &log)?);
+        }
         let told = || format!("{role:?}: {}", std::fs::read_to_string(&log).unwrap_or_default());
-        serves.with_context(told)?;
-        self.lock().insert(role, process);
+        for (number, process) in processes.iter_mut().enumerate() {
+            let serves = match role {
+                Role::Whole => process.serves_http(self.edges[0].http).await,
+                Role::Edge(number) => process.serves_http(self.edges[number].http).await,
+                Role::Session => process.listens(self.sessions[number]).await,
+                Role::Router => process.listens(self.routers[number]).await,
+            };
+            serves.with_context(told)?;
+        }
+        self.lock().insert(role, processes);
         if role == Role::Session {
             self.is_found_by_edges().await?;
         }
@@ -168,35 +200,45 @@ impl Server {
 
     /// Ends a role with SIGKILL.
     pub async fn kill(&self, role: Role) -> anyhow::Result<()> {
-        let process = self.lock().remove(&role).context("it does not run")?;
-        process.kill().await
+        let processes = self.lock().remove(&role).context("it does not run")?;
+        for process in processes {
+            process.kill().await?;
+        }
+        Ok(())
     }
 
     /// Ends a role with SIGTERM and waits until it has drained.
     pub async fn stop(&self, role: Role) -> anyhow::Result<()> {
-        let process = self.lock().remove(&role).context("it does not run")?;
-        process.stop().await
+        let processes = self.lock().remove(&role).context("it does not run")?;
+        for process in processes {
+            process.stop().await?;
+        }
+        Ok(())
     }
 
-    /// Memory that a role's process has, in bytes.
+    /// Memory that a role's processes have, in bytes.
     pub fn memory_bytes(&self, role: Role) -> u64 {
-        let status = self.proc_file(role, "status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-        kilobytes.unwrap_or_default() * 1_024
+        let kilobytes = |status: String| {
+            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+            line.split_whitespace().next()?.parse::<u64>().ok()
+        };
+        self.proc_files(role, "status").filter_map(kilobytes).sum::<u64>() * 1_024
     }
 
-    /// Time that a role's process has computed, in ticks of 10 ms.
+    /// Time that a role's processes have computed, in ticks of 10 ms.
     pub fn cpu_ticks(&self, role: Role) -> u64 {
-        let stat = self.proc_file(role, "stat");
-        // Behind the name, which may contain anything: utime and stime are the 12th and 13th (proc(5)).
-        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-        fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum()
+        let ticks = |stat: String| {
+            // Behind the name, which may contain anything: utime and stime are the 12th and 13th (proc(5)).
+            let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+            fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum::<u64>()
+        };
+        self.proc_files(role, "stat").map(ticks).sum()
     }
 
-    fn proc_file(&self, role: Role, name: &str) -> String {
-        let pid = self.lock().get(&role).and_then(Process::pid).unwrap_or_default();
-        std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default()
+    fn proc_files(&self, role: Role, name: &str) -> impl Iterator<Item = String> {
+        let running = self.lock();
+        let pids: Vec<u32> = running.get(&role).into_iter().flatten().filter_map(Process::pid).collect();
+        pids.into_iter().map(move |pid| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default())
     }
 
     /// Lines of the logs that no log should have: panics.
@@ -226,7 +268,7 @@ impl Server {
         self.folder.path().join(format!("{role:?}.log"))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Role, Process>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<Role, Vec<Process>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -234,50 +276,6 @@ impl Server {
 /// `limits.login_s` is `THRONG_LIMITS_LOGIN_S` in the environment.
 fn variable(key: &str) -> String {
     format!("THRONG_{}", key.replacen('.', "_", 1).to_uppercase())
-}
-
-/// One file for all roles but for what each edge has for itself.
-fn configuration(
-    number: usize,
-    edges: usize,
-    edge: Addresses,
-    session: SocketAddr,
-    router: SocketAddr,
-) -> String {
-    let Addresses { tcp, tls, http } = edge;
-    let mut text = String::new();
-    // Each play has an address of its own, but all that register meet in one limit after another in an hour of plays.
-    let _ = write!(
-        text,
-        r#"
-[server]
-domains = ["{DOMAIN}", "{OTHER_DOMAIN}"]
-data = "data"
-admins = ["admin@{DOMAIN}"]
-registration = true
-contacts_abuse = ["mailto:abuse@{DOMAIN}"]
-[session]
-edges = {edges}
-registrations_max = 100000
-[edge]
-member = "edge-{number}"
-starttls = ["{tcp}"]
-direct_tls = ["{tls}"]
-http = ["{http}"]
-tls_required = false
-plain_on_loopback = true
-proxies = []
-certificates = [{{ chain = "chain.pem", key = "key.pem" }}]
-[cluster]
-session_listen = "{session}"
-router_listen = "{router}"
-owners = ["http://{session}"]
-routers = ["http://{router}"]
-[log]
-level = "info"
-"#
-    );
-    text
 }
 
 /// A port that nobody has, below those that the system gives to clients.

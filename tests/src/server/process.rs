@@ -51,15 +51,15 @@ pub fn build() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Adds an account to the store that this configuration names.
-pub(super) async fn add_account(configuration: &Path, jid: &str, password: &str) -> anyhow::Result<()> {
+/// Runs a command of the binary to its end.
+pub(super) async fn once(arguments: &[&str], configuration: &Path, input: &str) -> anyhow::Result<()> {
     let mut command = command(&[]);
-    command.args(["user", "add", jid, "--config"]).arg(configuration).stdin(Stdio::piped());
+    command.args(arguments).arg(configuration).stdin(Stdio::piped());
     let mut child = command.stdout(Stdio::null()).spawn()?;
     let mut stdin = child.stdin.take().context("standard input")?;
-    stdin.write_all(format!("{password}\n").as_bytes()).await?;
+    stdin.write_all(input.as_bytes()).await?;
     drop(stdin);
-    ensure!(timeout(PATIENCE, child.wait()).await??.success(), "`throng user add` failed");
+    ensure!(timeout(PATIENCE, child.wait()).await??.success(), "`throng {}` failed", arguments[0]);
     Ok(())
 }
 
