@@ -5,6 +5,7 @@
 
 mod archive;
 mod blocking;
+mod degradation;
 mod hostile_logins;
 mod hostile_stanzas;
 mod hostile_xml;
@@ -38,6 +39,7 @@ fn main() -> ExitCode {
         management::PLAYS,
         sessions::PLAYS,
         blocking::PLAYS,
+        degradation::PLAYS,
         services::PLAYS,
         registration::PLAYS,
         websocket::PLAYS,
