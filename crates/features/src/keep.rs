@@ -1,4 +1,4 @@
-//! Which messages are kept, and for how long (XEP-0160 §3, XEP-0313 §5.1.3, XEP-0334). Pure, and cheap: it looks at the
+//! Which messages are kept, and for how long (XEP-0160 §3, XEP-0313 §6.1.1, XEP-0334). Pure, and cheap: it looks at the
 //! index of a message's children and parses nothing.
 
 use crate::account::Account;

@@ -43,7 +43,7 @@ pub(crate) struct Retraction {
 /// A retraction, as far as an archive is concerned.
 struct Wanted {
     archive: Jid,
-    /// Who takes it back, who has to be who wrote it (§4).
+    /// Who takes it back, who has to be who wrote it (§5).
     author: Jid,
     /// The other party.
     with: Jid,

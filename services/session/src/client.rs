@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use features::about::At;
 use features::account::Origin;
+use features::stanza_ids;
 use node::carry;
 use proto::session as wire;
 use proto::session::owner_frame::Kind as Frame;
@@ -141,17 +142,23 @@ impl Resident {
     fn go_message(&mut self, cx: &mut Cx<'_>, stanza: Stanza, mut effects: Vec<Effect>, id: Origin, n: u64) {
         let finish = Finish::Client(id, n);
         let to_self = stanza.to.as_ref().is_some_and(|to| to.same_bare(&self.account.jid));
-        let mut wait = Wait::Nothing;
+        let (mut archived, mut wait) = (None, Wait::Nothing);
         if !to_self
             && features::keep::sent(&self.account, &self.host, &stanza) == features::keep::Keep::Archive
         {
-            let known = self.marks.as_ref().and_then(|marks| marks.sent(id, n));
-            if known.is_none() {
-                wait = Wait::Stored(self.append_sent(cx, &stanza, id, n));
+            archived = self.marks.as_ref().and_then(|marks| marks.sent(id, n));
+            if archived.is_none() {
+                let row = self.append_sent(cx, &stanza, id, n);
+                (archived, wait) = (Some(row), Wait::Stored(row));
             }
         }
         if !to_self && self.account.sessions.iter().any(|session| session.carbons && session.stream != id) {
-            effects.push(Effect::Sent(id, Box::new(stanza.clone())));
+            let mut copy = stanza.clone();
+            if let Some(row) = archived {
+                // XEP-0313 §3.5: the other sessions learn what it is called; its addressee does not.
+                stanza_ids::stamp(&mut copy, &self.account.jid, row);
+            }
+            effects.push(Effect::Sent(id, Box::new(copy)));
         }
         self.hand_over(cx, finish, id, n, stanza);
         if wait == Wait::Nothing && effects.is_empty() {

@@ -3,7 +3,7 @@
 //! Deleting is paced and never complete: an account's expired rows go when it is loaded and when it leaves memory, a
 //! thousand at a time. Not swept, and not shown either, is what an account has while it stays in memory, and while
 //! nobody writes to it and it never logs in. What still waits for a client stays until it is settled, and so does all
-//! behind it (XEP-0313 §2.2: no holes).
+//! behind it (XEP-0313 §3.2: no holes).
 
 use store::{Archive, Result};
 use xmpp::jid::Jid;
