@@ -44,6 +44,9 @@ fn compare(
     for number in held.doubled {
         verdict.found(stream.offence(Kind::ArchivedTwice, by, number));
     }
+    for (start, end) in held.moved {
+        (start..=end).for_each(|number| verdict.found(stream.offence(Kind::Misfiled, by, number)));
+    }
     for (start, end) in due.ranges().iter().flat_map(|&(start, end)| held.got.missing(start, end)) {
         (start..=end).for_each(|number| verdict.found(stream.offence(Kind::Unarchived, by, number)));
     }

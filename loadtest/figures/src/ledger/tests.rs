@@ -286,6 +286,22 @@ fn archives_hold_what_was_delivered_once() {
 }
 
 #[test]
+fn archives_have_the_order_in_which_it_was_sent() {
+    let mut book = Book::new(RUN);
+    let ids = sent(&mut book, 1, Address::Account(2), 4, End::Finished);
+    let mut incoming = book.incoming(2, 0);
+    arrive(&mut incoming, &ids, &[1, 2, 3, 4]);
+    book.receiver_ended(incoming, End::Finished, END_MS);
+    let mut archive = book.archive(2);
+    for number in [1_usize, 4, 2, 3] {
+        archive.holds(&ids[number - 1]);
+    }
+    book.archive_read(archive);
+    let verdict = settled(&book);
+    assert_eq!(named(&verdict), [(Kind::Misfiled, 4)]);
+}
+
+#[test]
 fn books_of_workers_are_one_book() {
     let (mut here, mut there) = (Book::new(RUN), Book::new(RUN));
     let ids = sent(&mut here, 1, Address::Account(2), 3, End::Finished);

@@ -39,7 +39,7 @@ pub struct Verdict {
     pub astray: u64,
     /// Messages that archives hold, where they were read.
     pub archived: u64,
-    /// Delivered or acknowledged, but not in the archive of an account that was read; or in it twice.
+    /// Delivered or acknowledged, but not in the archive of an account that was read; or in it twice, or out of order.
     pub archive_differences: u64,
     /// Of each kind the first, in order of time.
     pub offences: Vec<Offence>,
@@ -81,6 +81,8 @@ pub enum Kind {
     Unarchived,
     /// More than once in an archive.
     ArchivedTwice,
+    /// In an archive, and moved within its stream there.
+    Misfiled,
 }
 
 impl Verdict {
@@ -101,7 +103,7 @@ impl Verdict {
             Kind::Reordered => &mut self.reordered,
             Kind::Delayed => &mut self.delayed,
             Kind::Astray => &mut self.astray,
-            Kind::Unarchived | Kind::ArchivedTwice => &mut self.archive_differences,
+            Kind::Unarchived | Kind::ArchivedTwice | Kind::Misfiled => &mut self.archive_differences,
         };
         *count += 1;
         self.name(offence);
@@ -137,6 +139,7 @@ impl std::fmt::Display for Kind {
             Self::Astray => "astray",
             Self::Unarchived => "unarchived",
             Self::ArchivedTwice => "archived twice",
+            Self::Misfiled => "misfiled",
         })
     }
 }
