@@ -8,6 +8,7 @@ use futures_util::FutureExt as _;
 use rdkafka::{
     ClientConfig, Message as _, Offset, TopicPartitionList,
     consumer::{CommitMode, Consumer as _, StreamConsumer},
+    error::{KafkaError, RDKafkaErrorCode},
     message::BorrowedMessage,
 };
 
@@ -42,7 +43,15 @@ impl Reader {
 #[async_trait]
 impl Subscription for Reader {
     async fn next(&mut self) -> Result<Vec<(Place, Record)>> {
-        let first = self.consumer.recv().await.map_err(|error| refused(&error))?;
+        let first = loop {
+            match self.consumer.recv().await {
+                Ok(first) => break first,
+                Err(error) if will_pass(&error) => {
+                    tracing::debug!(%error, "kafka does not answer, waiting for it")
+                }
+                Err(error) => return Err(refused(&error)),
+            }
+        };
         let mut given = vec![read(&first)?];
         while given.len() < GIVEN_MAX
             && let Some(Ok(more)) = self.consumer.recv().now_or_never()
@@ -83,6 +92,17 @@ impl Drop for Reader {
     fn drop(&mut self) {
         let consumer = Arc::clone(&self.consumer);
         std::thread::spawn(move || drop(consumer));
+    }
+}
+
+/// Whether the client goes on by itself: brokers come back, topics that are not there and what is forbidden do not.
+fn will_pass(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{GroupAuthorizationFailed, TopicAuthorizationFailed, UnknownTopicOrPartition};
+    match error {
+        KafkaError::MessageConsumption(code) => {
+            !matches!(code, GroupAuthorizationFailed | TopicAuthorizationFailed | UnknownTopicOrPartition)
+        }
+        _ => false,
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use proto::events::{Direction, MessageArchived, PresenceChanged};
 use store::bus::{Bus, Record, Subscription, Topic};
+use store::kafka::Options;
 use store::{Error, Result};
 
 use crate::testing::{Edge, PATIENCE, SILENCE, Stage, chat};
@@ -196,4 +197,40 @@ async fn a_bus_that_nobody_reads_is_told_nothing() {
     let mut reader = bus.subscribe(Topic::Messages, "reader").await.unwrap();
     let heard = tokio::time::timeout(Duration::from_millis(300), reader.next()).await;
     assert!(heard.is_err(), "{heard:?}");
+}
+
+/// On a real Kafka (`KAFKA`, from `tests/infra/up kafka`), which is killed and started again if that may be
+/// (`KAFKA_CTL`: `tests/infra/ctl`, with the `INFRA_` variables of its start).
+#[tokio::test(flavor = "multi_thread")]
+async fn on_kafka_as_in_memory() {
+    let Ok(broker) = std::env::var("KAFKA") else {
+        println!("skipped: KAFKA names no broker (tests/infra/up kafka)");
+        return;
+    };
+    let prefix = format!("test-{}", std::process::id());
+    let options = Options { prefix, partitions: 2, ..Options::new(vec![broker]) };
+    store::kafka::create_topics(&options).await.unwrap();
+    let mut stage = Stage::new().await;
+    stage.store.bus = store::kafka::open(options).unwrap();
+    let mut reader = Reader(stage.store.bus.subscribe(Topic::Messages, "reader").await.unwrap());
+    let house = stage.open().await;
+    let edge = Edge::open("edge", house.wire()).await;
+    let (romeo, juliet) = (edge.enters("romeo").await, edge.enters("juliet").await);
+    romeo.says(&chat("juliet", "0"));
+    assert_eq!(reader.bodies("juliet", 1).await, ["0"]);
+
+    let Ok(ctl) = std::env::var("KAFKA_CTL") else { return };
+    let tell = |what| std::process::Command::new(&ctl).args([what, "kafka"]).status().unwrap();
+    assert!(tell("kill").success());
+    let texts: Vec<String> = (1..=20).map(|n| n.to_string()).collect();
+    for text in &texts {
+        romeo.says(&chat("juliet", text));
+    }
+    juliet.hears("20").await;
+    romeo.finished(22).await;
+    assert!(tell("start").success());
+    let bodies = reader.bodies("juliet", 20).await;
+    // What the reader has not committed comes again when it has found its broker again.
+    let missing: Vec<_> = texts.iter().filter(|text| !bodies.contains(text)).collect();
+    assert!(missing.is_empty(), "{missing:?} of {bodies:?}");
 }
