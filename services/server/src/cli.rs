@@ -70,6 +70,16 @@ pub(crate) enum Command {
     /// Make or change the tables and topics that this version needs, where the store is a cluster's
     #[command(after_help = MIGRATE)]
     Migrate(Source),
+    /// Move all accounts with everything that is kept of them to another store; its accounts are left as they are
+    #[command(after_help = COPY)]
+    Copy {
+        /// The configuration file of the store to read
+        #[arg(long, value_name = "FILE")]
+        from: PathBuf,
+        /// The configuration file of the store to write
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+    },
     /// Look for what would keep the server from working, and say what to do about it
     #[command(after_help = "Ends with status 1 if something fails; a warning is none.")]
     Doctor(Source),
@@ -98,6 +108,15 @@ Example, each in a terminal of its own:
   throng router --config throng.toml
   throng session --config throng.toml
   throng edge --config throng.toml";
+
+const COPY: &str = "\
+Nobody should be logged in meanwhile: what changes behind the copy is not in it, and is shown as different. What was cut
+off may be begun again: accounts that are there are not copied a second time. At the end everything is read back and
+compared, by count and by hash.
+
+Example, from the embedded store to a cluster's:
+  throng migrate --config cluster.toml
+  throng copy --from throng.toml --to cluster.toml";
 
 const MIGRATE: &str = "\
 Before the first start, and before the start of a new version; servers of the version before may go on meanwhile.

@@ -14,6 +14,7 @@ mod redis;
 mod role;
 mod run;
 mod stores;
+mod transfer;
 
 use std::process::ExitCode;
 
@@ -52,8 +53,9 @@ fn perform(command: Command) -> anyhow::Result<ExitCode> {
         Command::Session(source) => waiting(role::session(source)),
         Command::Router(source) => waiting(role::router(source)),
         Command::User(command) => waiting(account::user(command)),
-        Command::Export { file, source } => waiting(async move { account::export(file, &source).await }),
-        Command::Import { file, source } => waiting(async move { account::import(file, &source).await }),
+        Command::Export { file, source } => waiting(async move { transfer::export(file, &source).await }),
+        Command::Import { file, source } => waiting(async move { transfer::import(file, &source).await }),
+        Command::Copy { from, to } => waiting(transfer::copy(from, to)),
         Command::Migrate(source) => waiting(async move { stores::migrate(&source).await }),
         Command::Doctor(source) => Ok(doctor::examine(&source)),
     }

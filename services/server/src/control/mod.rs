@@ -5,21 +5,23 @@
 
 mod access;
 mod admin;
+mod digest;
 mod listen;
 mod record;
 mod transfer;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use access::Access;
+pub(crate) use access::{Access, Next};
 pub(crate) use admin::{Admin, now_ms};
+pub(crate) use digest::Digest;
 pub(crate) use listen::listen;
 
 /// The socket's name in the data folder.
 pub(crate) const SOCKET: &str = "control.sock";
 
-/// A line at most, in bytes: the largest stanza of an archive in base64, and what goes with it.
-const LINE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// A line at most, in bytes: the largest hibernated session in base64, and what goes with it.
+const LINE_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 /// The one thing that is asked in a conversation.
 #[derive(Debug, Serialize, Deserialize)]

@@ -4,11 +4,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
-use store::{Account, Activity, Cursor, Direction, Item, Row, Subscription, Uid};
+use store::{Account, Activity, Cursor, Direction, Item, Row, Session, Subscription, Uid};
 use xmpp::jid::Jid;
 
 /// The version of this format. Readers refuse newer ones; fields may be added without a new one.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 /// A line of an export.
 #[derive(Debug, Serialize, Deserialize)]
@@ -26,6 +26,10 @@ pub(super) enum Record {
     Document { account: Address, namespace: String, key: String, document: Base64 },
     /// A message of an archive.
     Message(Message),
+    /// The greatest id that was used in an archive, where the message of that id is gone.
+    Used { account: Address, last_id: u64 },
+    /// A session whose client is gone but may resume.
+    Hibernated { account: Address, origin: Base64, deadline_ms: u64, state: Base64 },
     /// How far offline messages are settled.
     Cursor { account: Address, lowest: u64, above: Vec<u64> },
     /// When the account was last there.
@@ -62,7 +66,8 @@ enum State {
     Both,
 }
 
-/// A message of an archive.
+/// A message of an archive. The epoch it was written in means nothing elsewhere, where others are given: it is left out, and
+/// was before all of those.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Message {
     pub(super) account: Address,
@@ -70,7 +75,6 @@ pub(super) struct Message {
     origin: Base64,
     n: u64,
     k: u32,
-    epoch: u64,
     sent: bool,
     with: Address,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -91,10 +95,34 @@ impl Record {
             Self::Request { account, .. }
             | Self::Blocked { account, .. }
             | Self::Document { account, .. }
+            | Self::Used { account, .. }
+            | Self::Hibernated { account, .. }
             | Self::Cursor { account, .. }
             | Self::Activity { account, .. }
             | Self::Account { account, .. } => Some(&account.0),
         }
+    }
+
+    /// What it is one of.
+    pub(super) fn noun(&self) -> &'static str {
+        match self {
+            Self::Begin { .. } | Self::End { .. } => "-",
+            Self::Contact(_) => "contacts",
+            Self::Request { .. } => "requests",
+            Self::Blocked { .. } => "block lists",
+            Self::Document { .. } => "documents",
+            Self::Message(_) | Self::Used { .. } => "messages",
+            Self::Hibernated { .. } => "hibernated",
+            Self::Cursor { .. } => "cursors",
+            Self::Activity { .. } => "activities",
+            Self::Account { .. } => "accounts",
+        }
+    }
+
+    pub(super) fn of_session(session: Session) -> Self {
+        let Session { origin, account, deadline_ms, state } = session;
+        let origin = Base64(Bytes::copy_from_slice(&origin));
+        Self::Hibernated { account: Address(account), origin, deadline_ms, state: Base64(state) }
     }
 
     pub(super) fn of_account(account: &Jid, record: Account) -> Self {
@@ -129,7 +157,6 @@ impl Record {
             origin: Base64(Bytes::copy_from_slice(&row.uid.origin)),
             n: row.uid.n,
             k: row.uid.k,
-            epoch: row.epoch,
             sent: row.direction == Direction::Sent,
             with: Address(row.with),
             address: row.address.map(Address),
@@ -164,7 +191,7 @@ impl TryFrom<Message> for Row {
             archive: message.account.0,
             id: message.id,
             uid: Uid { origin, n: message.n, k: message.k },
-            epoch: message.epoch,
+            epoch: 0,
             direction: if message.sent { Direction::Sent } else { Direction::Received },
             with: message.with.0,
             address: message.address.map(|address| address.0),

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use anyhow::{Context as _, bail};
 use store::rosters::{Change, Request};
-use store::{Account, Activity, Cursor, Row};
+use store::{Account, Activity, Cursor, Row, Session};
 use tokio::io::{AsyncBufRead, AsyncWrite};
 use xmpp::jid::Jid;
 
@@ -95,6 +95,13 @@ impl Admin {
             for row in rows {
                 out.put(&Record::of_row(row)).await?;
             }
+        }
+        let last_id = store.archive.last_id(account).await?;
+        if last_id > last {
+            out.put(&Record::Used { account: account.into(), last_id }).await?;
+        }
+        for session in store.hibernated.list(account).await? {
+            out.put(&Record::of_session(session)).await?;
         }
         let cursor = store.cursors.load(account).await?;
         if cursor != Cursor::default() {
@@ -222,6 +229,16 @@ impl Import<'_> {
             }
             Record::Document { account, namespace, key, document } => {
                 store.documents.put(&account.0, &namespace, &key, document.0).await?;
+            }
+            Record::Used { account, last_id } => {
+                self.flush().await?;
+                store.archive.delete(&account.0, &[last_id]).await?;
+            }
+            Record::Hibernated { account, origin, deadline_ms, state } => {
+                let origin = origin.0.as_ref().try_into();
+                let origin = origin.map_err(|_| anyhow::anyhow!("an origin has 16 bytes"))?;
+                let session = Session { origin, account: account.0, deadline_ms, state: state.0 };
+                store.hibernated.put(session).await?;
             }
             Record::Cursor { account, lowest, above } => {
                 store.cursors.save(&[(account.0, Cursor { lowest, above })]).await?;

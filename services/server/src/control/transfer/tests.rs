@@ -45,6 +45,14 @@ async fn juliets_store() -> Store {
         stanza: Bytes::from_static(b"\xffstanza"),
     };
     store.archive.append(&[row]).await.unwrap();
+    store.archive.delete(&juliet, &[9]).await.unwrap();
+    let session = Session {
+        origin: [8; 16],
+        account: juliet.clone(),
+        deadline_ms: u64::MAX,
+        state: Bytes::from_static(b"state"),
+    };
+    store.hibernated.put(session).await.unwrap();
     store.cursors.save(&[(juliet, Cursor { lowest: 6, above: vec![7] })]).await.unwrap();
     store
 }
@@ -80,7 +88,7 @@ async fn what_is_exported_and_imported_is_the_same() {
 
     assert_eq!(told, "imported 1 accounts, 0 existed and are as they were");
     assert_eq!(exported(&other).await, file);
-    assert_eq!(file.lines().count(), 10, "a record of every kind:\n{file}");
+    assert_eq!(file.lines().count(), 12, "a record of every kind:\n{file}");
 }
 
 #[tokio::test]
@@ -101,7 +109,7 @@ async fn a_file_that_is_no_whole_export_is_refused_with_what_is_wrong() {
     let file = exported(&juliets_store().await).await;
     let (begin, rest) = file.split_once('\n').unwrap();
     let cut = file.rsplit_once("{\"end\"").unwrap().0.to_owned();
-    let newer = file.replacen("\"throng\":1", "\"throng\":99", 1);
+    let newer = file.replacen("\"throng\":2", "\"throng\":99", 1);
     let elsewhere = file.replace("juliet@localhost", "juliet@elsewhere.example");
     let lost = format!("{begin}\n{}", rest.split_once('\n').unwrap().1);
     for (file, reason) in [
@@ -111,16 +119,16 @@ async fn a_file_that_is_no_whole_export_is_refused_with_what_is_wrong() {
         ),
         (
             cut.as_str(),
-            "the file ends after line 9 without its last record: it is cut off; what came before is imported",
+            "the file ends after line 11 without its last record: it is cut off; what came before is imported",
         ),
         ("nonsense\n", "line 1 is no record: expected value at line 1 column 1"),
         (rest, "line 1: a file of `throng export` begins with {\"begin\":…}"),
-        (newer.as_str(), "line 1: the file has format 99, this version reads up to 1: use the newer version"),
+        (newer.as_str(), "line 1: the file has format 99, this version reads up to 2: use the newer version"),
         (
             elsewhere.as_str(),
             "line 2: elsewhere.example is not served here, but localhost: `--domain` or `domains` of [server]",
         ),
-        (lost.as_str(), "line 9: the end counts 9 records, but 8 came"),
+        (lost.as_str(), "line 11: the end counts 11 records, but 10 came"),
     ] {
         let refused = imported(&store::memory::open(), file).await.unwrap_err();
         assert_eq!(refused.to_string(), reason);
