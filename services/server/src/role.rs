@@ -15,7 +15,7 @@ use crate::cli::Source;
 use crate::configuration::Configuration;
 use crate::control::{self, Admin};
 use crate::kafka;
-use crate::stores;
+use crate::stores::{self, Backend};
 
 /// `throng edge`
 pub(crate) async fn edge(source: Source) -> anyhow::Result<()> {
@@ -104,7 +104,10 @@ pub(crate) async fn own(
     routers: Peers,
 ) -> anyhow::Result<Arc<session::Owner>> {
     let hosts = hosts(configuration);
-    let owner = session::Owner::start(configuration.session.clone(), store.clone(), hosts, routers).await?;
+    let mut session = configuration.session.clone();
+    // Others may use the same store: who has which slot is agreed on there, unless it is configured.
+    session.shared = matches!(configuration.store, Backend::Scylla(_)) && session.owners.is_empty();
+    let owner = session::Owner::start(session, store.clone(), hosts, routers).await?;
     let admin = Admin::new(configuration, store, Some(owner.directory()));
     control::listen(&configuration.server.data, admin)?;
     Ok(owner)
