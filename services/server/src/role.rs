@@ -1,6 +1,8 @@
 //! One role in a process of its own; the others are behind gRPC.
 
-use std::path::PathBuf;
+use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -34,6 +36,7 @@ pub(crate) async fn session(source: Source) -> anyhow::Result<()> {
     let configuration = Configuration::load(&source, None)?;
     let drain = begin(&configuration).await?;
     let listener = listen(configuration.cluster.session_listen).await?;
+    make_private(&configuration.server.data)?;
     let store = stores::open(&configuration).await?;
     let store = kafka::over(&configuration, store)?;
     let routers = node::peers::fixed(peers("cluster.routers", &configuration.cluster.routers)?);
@@ -134,6 +137,14 @@ fn hosts(configuration: &Configuration) -> Vec<Host> {
         started_ms: control::now_ms(),
     };
     server.domains.iter().map(host).collect()
+}
+
+/// Makes the data folder so that only this user can look into it.
+pub(crate) fn make_private(data: &Path) -> anyhow::Result<()> {
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
+    made.with_context(|| {
+        format!("{} cannot be made; `--data` or `data` of [server] names another", data.display())
+    })
 }
 
 async fn listen(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {

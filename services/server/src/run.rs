@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
@@ -32,7 +31,7 @@ pub(crate) async fn run(arguments: Run) -> anyhow::Result<()> {
     if arguments.dev.fresh {
         drop_data(&data)?;
     }
-    make_private(&data)?;
+    role::make_private(&data)?;
     let store = stores::open(&configuration).await?;
     let store = kafka::over(&configuration, store)?;
     let authority = role::own_certificates(&mut configuration)?;
@@ -126,14 +125,6 @@ fn first_account_line(configuration: &Configuration, arguments: &Run) -> String 
 
 fn names(domains: &[Jid]) -> Vec<&str> {
     domains.iter().map(Jid::as_str).collect()
-}
-
-/// Makes the data folder so that only this user can look into it.
-fn make_private(data: &Path) -> anyhow::Result<()> {
-    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
-    made.with_context(|| {
-        format!("{} cannot be made; `--data` or `data` of [server] names another", data.display())
-    })
 }
 
 fn drop_data(data: &Path) -> anyhow::Result<()> {

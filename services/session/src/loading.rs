@@ -32,22 +32,25 @@ pub(crate) async fn load(
     if store.accounts.load(jid).await?.is_none() {
         return Ok(None);
     }
-    let last_id = store.archive.take_over(jid, epoch).await?;
-    let tail = if last_id / 1_000 < since_ms {
-        Vec::new()
-    } else {
-        store.archive.tail(jid, since_ms, TAIL_ROWS_MAX).await?
+    let archive = async {
+        let last_id = store.archive.take_over(jid, epoch).await?;
+        let known = last_id / 1_000 < since_ms;
+        let tail = if known { Vec::new() } else { store.archive.tail(jid, since_ms, TAIL_ROWS_MAX).await? };
+        Ok((last_id, tail))
     };
-    Ok(Some(Stored {
-        hibernated: store.hibernated.list(jid).await.unwrap_or_default(),
-        roster: store.rosters.load(jid).await?,
-        blocked: store.blocklists.load(jid).await?,
-        pushes: features::push::load(&*store.documents, jid).await?,
-        archiving: features::mam::preferences::load(&*store.documents, jid).await?,
-        last_id,
-        cursor: store.cursors.load(jid).await?,
-        tail,
-    }))
+    // Where they are kept may be away: then their clients log in anew.
+    let hibernated = async { Ok(store.hibernated.list(jid).await.unwrap_or_default()) };
+    // Side by side: behind a network each takes a while, and costs next to nothing.
+    let ((last_id, tail), hibernated, roster, blocked, pushes, archiving, cursor) = tokio::try_join!(
+        archive,
+        hibernated,
+        store.rosters.load(jid),
+        store.blocklists.load(jid),
+        features::push::load(&*store.documents, jid),
+        features::mam::preferences::load(&*store.documents, jid),
+        store.cursors.load(jid),
+    )?;
+    Ok(Some(Stored { roster, blocked, pushes, archiving, last_id, cursor, tail, hibernated }))
 }
 
 impl Resident {
