@@ -47,7 +47,7 @@ impl Subscription for Reader {
             match self.consumer.recv().await {
                 Ok(first) => break first,
                 Err(error) if will_pass(&error) => {
-                    tracing::debug!(%error, "kafka does not answer, waiting for it")
+                    tracing::debug!(%error, "kafka does not answer, waiting for it");
                 }
                 Err(error) => return Err(refused(&error)),
             }
@@ -69,8 +69,8 @@ impl Subscription for Reader {
             if last.get(at + 1).is_some_and(|next| next.part == place.part) {
                 continue;
             }
-            let next = Offset::Offset(place.offset as i64 + 1);
-            done.add_partition_offset(&self.topic, place.part as i32, next)
+            let next = Offset::Offset(place.offset.cast_signed() + 1);
+            done.add_partition_offset(&self.topic, place.part.cast_signed(), next)
                 .map_err(|error| refused(&error))?;
         }
         if done.count() == 0 {
@@ -109,7 +109,7 @@ fn will_pass(error: &KafkaError) -> bool {
 fn read(message: &BorrowedMessage<'_>) -> Result<(Place, Record)> {
     let key = message.key().unwrap_or_default();
     let key = std::str::from_utf8(key).map_err(|error| Error::Corrupt(error.to_string()))?;
-    let place = Place { part: message.partition() as u32, offset: message.offset() as u64 };
+    let place = Place { part: message.partition().cast_unsigned(), offset: message.offset().cast_unsigned() };
     let value = Bytes::copy_from_slice(message.payload().unwrap_or_default());
     Ok((place, Record { key: key.to_owned(), value }))
 }

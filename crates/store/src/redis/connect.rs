@@ -18,6 +18,8 @@ use crate::{Error, Result};
 const WRITER_COMMANDS_MAX: usize = 1024;
 /// How often a command is sent to a cluster whose slots have moved, or that has lost a node.
 const CLUSTER_RETRIES: u32 = 3;
+/// Before it is sent again, in milliseconds: at first, and at most.
+const CLUSTER_RETRY_MS: (u64, u64) = (20, 100);
 
 /// How a connection is made.
 pub(super) enum Way {
@@ -141,7 +143,9 @@ fn cluster(options: &Options, nodes: &[String]) -> RedisResult<ClusterClient> {
     let mut builder = ClusterClient::builder(nodes.iter().map(String::as_str))
         .connection_timeout(options.timeout)
         .response_timeout(options.timeout)
-        .retries(CLUSTER_RETRIES);
+        .retries(CLUSTER_RETRIES)
+        .min_retry_wait(CLUSTER_RETRY_MS.0)
+        .max_retry_wait(CLUSTER_RETRY_MS.1);
     if let Some((user, password)) = &options.credentials {
         if !user.is_empty() {
             builder = builder.username(user);

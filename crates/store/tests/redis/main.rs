@@ -181,6 +181,43 @@ async fn a_server_that_does_not_answer_is_waited_for_once() {
     until_counted(&live).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_of_a_cluster_that_dies_takes_only_its_part_along() {
+    if !servers::are_there() {
+        return;
+    }
+    let mut nodes = servers::cluster();
+    let live = live(Servers::Cluster(nodes.iter().map(Server::url).collect()));
+    let counters: Vec<String> = (0..30).map(|n| format!("counter-{n}")).collect();
+    for counter in &counters {
+        live.counters.add(counter, 1, 60_000).await.unwrap();
+    }
+
+    drop(nodes.pop());
+    let (mut answered, mut longest) = (0, Duration::ZERO);
+    for _ in 0..3 {
+        answered = 0;
+        for counter in &counters {
+            let asked = Instant::now();
+            answered += usize::from(live.counters.add(counter, 1, 60_000).await.is_ok());
+            longest = longest.max(asked.elapsed());
+        }
+    }
+    println!("{answered} of 30 are answered, none took longer than {longest:?}");
+    assert!((10..30).contains(&answered), "two thirds, more or less: {answered} of 30");
+    assert!(longest < Duration::from_millis(1_500), "{longest:?}");
+}
+
+#[tokio::test]
+async fn without_redis_an_account_is_not_removed_by_half() {
+    let store = store(&Servers::Single(format!("redis://127.0.0.1:{}", free_port())));
+    let juliet = session(1).account;
+    store.accounts.create(&juliet, store::Account::default()).await.unwrap();
+
+    assert!(matches!(store.remove_account(&juliet).await, Err(Error::Refused(_))));
+    assert!(store.accounts.load(&juliet).await.unwrap().is_some());
+}
+
 async fn until_counted(live: &Live) {
     let start = Instant::now();
     while live.counters.add("other", 1, 60_000).await.is_err() {

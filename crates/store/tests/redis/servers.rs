@@ -113,8 +113,16 @@ pub(crate) fn cluster() -> Vec<Server> {
     let servers: Vec<_> = (0..3)
         .map(|_| {
             let bus = free_port().to_string();
-            let arguments =
-                ["--cluster-enabled", "yes", "--cluster-port", &bus, "--cluster-node-timeout", "1000"];
+            let arguments = [
+                "--cluster-require-full-coverage",
+                "no",
+                "--cluster-enabled",
+                "yes",
+                "--cluster-port",
+                &bus,
+                "--cluster-node-timeout",
+                "1000",
+            ];
             Server::start(free_port(), &arguments)
         })
         .collect();

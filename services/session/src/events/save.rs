@@ -39,7 +39,7 @@ pub(super) async fn positions(shared: Arc<Shared>, over: CancellationToken) {
 
 /// Saves what has changed, and forgets archives that are quiet.
 pub(super) async fn save(shared: &Shared) {
-    let changed = shared.rows.lock().to_save();
+    let changed = shared.rows.lock().take_changed();
     let writes = changed.into_iter().map(|(archive, published)| async move {
         match write(&shared.store, &archive, published).await {
             Ok(()) => shared.rows.lock().saved(&archive, published),
@@ -58,7 +58,7 @@ pub(super) async fn write(store: &Store, archive: &Jid, published: u64) -> Resul
 }
 
 impl Rows {
-    fn to_save(&mut self) -> Vec<(Jid, u64)> {
+    fn take_changed(&mut self) -> Vec<(Jid, u64)> {
         self.archives.retain(|_, position| {
             position.quiet = position.quiet.saturating_add(1);
             let done = position.published == Some(position.stored) && position.saved == position.published;

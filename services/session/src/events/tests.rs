@@ -64,17 +64,11 @@ impl Reader {
         let mut taken = Vec::new();
         loop {
             let patience = if taken.len() < count { PATIENCE } else { SILENCE };
-            match tokio::time::timeout(patience, self.0.next()).await {
-                Ok(records) => {
-                    taken.extend(
-                        records.unwrap().iter().map(|(_, record)| T::decode(&record.value[..]).unwrap()),
-                    );
-                }
-                Err(_) => {
-                    assert!(taken.len() >= count, "{} of {count}: {taken:?}", taken.len());
-                    return taken;
-                }
-            }
+            let Ok(records) = tokio::time::timeout(patience, self.0.next()).await else {
+                assert!(taken.len() >= count, "{} of {count}: {taken:?}", taken.len());
+                return taken;
+            };
+            taken.extend(records.unwrap().iter().map(|(_, record)| T::decode(&record.value[..]).unwrap()));
         }
     }
 
