@@ -1,5 +1,6 @@
 //! Certificates of one's own making, where nobody has given any: an authority in the data folder, and under it a
-//! certificate for the domains served. Clients that are told to trust the authority see nothing unusual.
+//! certificate for the domains served. Clients that are told to trust the authority see nothing unusual. And those
+//! with which the roles of a cluster prove to each other who they are.
 
 use std::fs;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -14,6 +15,10 @@ use rcgen::{
 };
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 use xmpp::jid::Jid;
+
+/// What the authorities are called.
+const OWN: &str = "Throng's own authority";
+const CLUSTER: &str = "Throng's cluster authority";
 
 const DAY: Duration = Duration::from_hours(24);
 
@@ -43,9 +48,13 @@ pub(crate) fn own(data: &Path, domains: &[Jid]) -> anyhow::Result<Own> {
     lock.lock()?;
     let authority = folder.join("ca.pem");
     let certificate = Certificate { chain: folder.join("chain.pem"), key: folder.join("key.pem") };
-    let issuer = match read_authority(&folder) {
+    let issuer = match read_authority(&folder, OWN) {
         Some(issuer) => issuer,
-        None => make_authority(&folder)?,
+        None => {
+            // Certificates of another authority would not be trusted.
+            let _ = fs::remove_file(&certificate.chain);
+            make_authority(&folder, OWN)?
+        }
     };
     let names: Vec<String> = domains.iter().map(|domain| domain.domain().to_owned()).collect();
     if !still_good(&certificate.chain, &names) {
@@ -54,27 +63,52 @@ pub(crate) fn own(data: &Path, domains: &[Jid]) -> anyhow::Result<Own> {
     Ok(Own { certificate, authority })
 }
 
-fn read_authority(folder: &Path) -> Option<Issuer<'static, KeyPair>> {
+/// Makes a certificate for each of these roles, `NAME.pem` and `NAME-key.pem`, for servers and clients of this DNS name;
+/// of the authority in the folder, `ca.pem` and `ca-key.pem`, which is made if there is none.
+pub(crate) fn for_roles(folder: &Path, roles: &[String], name: &str) -> anyhow::Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    let issuer = match read_authority(folder, CLUSTER) {
+        Some(issuer) => issuer,
+        None => make_authority(folder, CLUSTER)?,
+    };
+    for role in roles {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        let fits = !role.is_empty() && !role.starts_with('.') && role.bytes().all(plain) && role != "ca";
+        anyhow::ensure!(fits, "{role:?} cannot be the name of a file here");
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::new([name.to_owned()])
+            .with_context(|| format!("no certificate can be for {name:?}"))?;
+        params.distinguished_name.push(DnType::CommonName, role.as_str());
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
+        params.use_authority_key_identifier_extension = true;
+        valid_for(&mut params, CERTIFICATE_DAYS);
+        let certificate = params.signed_by(&key, &issuer)?;
+        write_secret(&folder.join(format!("{role}-key.pem")), &key.serialize_pem())?;
+        fs::write(folder.join(format!("{role}.pem")), certificate.pem())?;
+    }
+    Ok(())
+}
+
+fn read_authority(folder: &Path, name: &str) -> Option<Issuer<'static, KeyPair>> {
     let key = KeyPair::from_pem(&fs::read_to_string(folder.join("ca-key.pem")).ok()?).ok()?;
-    let params = authority_params();
+    let params = authority_params(name);
     // The certificate of the file has the same name and key as one made anew, and that is all an issuer needs.
     folder.join("ca.pem").exists().then(|| Issuer::new(params, key))
 }
 
-fn make_authority(folder: &Path) -> anyhow::Result<Issuer<'static, KeyPair>> {
+fn make_authority(folder: &Path, name: &str) -> anyhow::Result<Issuer<'static, KeyPair>> {
     let key = KeyPair::generate()?;
-    let params = authority_params();
+    let params = authority_params(name);
     let authority = params.self_signed(&key)?;
     write_secret(&folder.join("ca-key.pem"), &key.serialize_pem())?;
-    // Certificates of another authority would not be trusted.
-    let _ = fs::remove_file(folder.join("chain.pem"));
     fs::write(folder.join("ca.pem"), authority.pem())?;
     Ok(Issuer::new(params, key))
 }
 
-fn authority_params() -> CertificateParams {
+fn authority_params(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, "Throng's own authority");
+    params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     valid_for(&mut params, AUTHORITY_DAYS);
@@ -191,6 +225,31 @@ mod tests {
         assert_eq!(read(&other).0, authority);
         assert_ne!(read(&other).1, chain);
         assert_eq!(leaf(&other.certificate.chain).unwrap().unwrap().names, ["a.example", "b.example"]);
+    }
+
+    #[test]
+    fn certificates_for_roles_are_ones_that_roles_take_and_are_renewed_under_the_same_authority() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = |role: &str| node::wire::Files {
+            certificate: folder.path().join(format!("{role}.pem")),
+            key: folder.path().join(format!("{role}-key.pem")),
+            authority: folder.path().join("ca.pem"),
+            name: "throng".into(),
+        };
+        let read = |name: &str| fs::read(folder.path().join(name)).unwrap();
+        let roles = ["edge".to_owned(), "session".to_owned()];
+
+        for_roles(folder.path(), &roles, "throng").unwrap();
+        let before = (read("ca.pem"), read("edge.pem"));
+        for_roles(folder.path(), &roles[..1], "throng").unwrap();
+
+        assert_eq!(read("ca.pem"), before.0);
+        assert_ne!(read("edge.pem"), before.1);
+        for role in roles {
+            node::wire::Tls::load(files(&role)).unwrap();
+        }
+        assert!(for_roles(folder.path(), &["ca".to_owned()], "throng").is_err());
+        assert!(for_roles(folder.path(), &["../edge".to_owned()], "throng").is_err());
     }
 
     #[test]

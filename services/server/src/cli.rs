@@ -80,6 +80,18 @@ pub(crate) enum Command {
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
     },
+    /// Make certificates with which the roles of a cluster prove to each other who they are
+    #[command(after_help = CERTIFICATES)]
+    Certificates {
+        /// The folder; its authority, ca.pem and ca-key.pem, is made if there is none
+        folder: PathBuf,
+        /// For each of these, NAME.pem and NAME-key.pem are made; what is there is replaced
+        #[arg(required = true, value_name = "NAME")]
+        roles: Vec<String>,
+        /// What they are for: `tls_name` of [cluster]
+        #[arg(long, default_value = "throng")]
+        name: String,
+    },
     /// Look for what would keep the server from working, and say what to do about it
     #[command(after_help = "Ends with status 1 if something fails; a warning is none.")]
     Doctor(Source),
@@ -124,6 +136,14 @@ It may be done again, and by several at once: one does it, the others wait.
 
 Example:
   throng migrate --config throng.toml";
+
+const CERTIFICATES: &str = "\
+Keep ca-key.pem where no role is: whoever has it can be any of them. Certificates are good for 397 days; roles take
+those that replace theirs without a restart.
+
+Example, then tls_certificate = \"tls/edge.pem\", tls_key = \"tls/edge-key.pem\" and tls_authority = \"tls/ca.pem\"
+in [cluster] of the edge:
+  throng certificates tls edge session router";
 
 const CONFIG: &str = "\
 THRONG_SECTION_KEY in the environment goes before the file: THRONG_LOG_LEVEL=debug throng run

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use xmpp::jid::{self, Jid, Profile};
 
 use crate::cli::{Dev, Source};
+use crate::cluster::Cluster;
 use crate::kafka;
 use crate::options::SECTIONS;
 use crate::redis;
@@ -63,16 +64,6 @@ pub(crate) struct Server {
     /// (`abuse`, `mailto:…`)
     pub(crate) contacts: Vec<(String, String)>,
     pub(crate) grace: Duration,
-}
-
-/// Where the roles are.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Cluster {
-    pub(crate) session_listen: SocketAddr,
-    pub(crate) router_listen: SocketAddr,
-    pub(crate) owners: Vec<String>,
-    pub(crate) routers: Vec<String>,
 }
 
 /// Where metrics are served.
@@ -163,7 +154,7 @@ impl Configuration {
         let store = stores::backend(&settings, &folder, &mut problems);
         let redis = redis::options(&settings, &folder, &mut problems);
         let kafka = kafka::options(&settings, &mut problems);
-        let cluster = take(settings.section::<Cluster>("cluster"), &mut problems);
+        let cluster = Cluster::configured(&settings, &folder, &mut problems);
         let log = take(settings.section::<Log>("log"), &mut problems);
         let metrics = take(settings.section("metrics"), &mut problems);
         let (Some(server), Some(mut edge), Some(limits), Some(session)) = (server, edge, limits, session)
@@ -231,12 +222,6 @@ impl Configuration {
             "session.owners",
             "`first` not above `last`",
         );
-        for (key, urls) in
-            [("cluster.owners", &self.cluster.owners), ("cluster.routers", &self.cluster.routers)]
-        {
-            let whole = |url: &String| url.starts_with("http://") && url.parse::<http::Uri>().is_ok();
-            expect(urls.iter().all(whole), key, "URLs, as http://127.0.0.1:5290");
-        }
     }
 }
 

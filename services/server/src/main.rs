@@ -3,6 +3,7 @@
 mod account;
 mod certificates;
 mod cli;
+mod cluster;
 mod configuration;
 mod control;
 mod docs;
@@ -57,6 +58,10 @@ fn perform(command: Command) -> anyhow::Result<ExitCode> {
         Command::Import { file, source } => waiting(async move { transfer::import(file, &source).await }),
         Command::Copy { from, to } => waiting(transfer::copy(from, to)),
         Command::Migrate(source) => waiting(async move { stores::migrate(&source).await }),
+        Command::Certificates { folder, roles, name } => {
+            certificates::for_roles(&folder, &roles, &name)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Doctor(source) => Ok(doctor::examine(&source)),
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! The sections of a role become that role's `Config`; tests hold both together.
 
+mod cluster;
+
 use node::config::{Opt, Section};
 
 const COUNT: (i64, i64) = (1, 1_000_000_000);
@@ -37,7 +39,7 @@ pub(crate) const SECTIONS: &[Section] = &[
     Section {
         name: "cluster",
         doc: "How roles that run as processes of their own find each other; `throng run` needs none of it.",
-        options: CLUSTER,
+        options: cluster::CLUSTER,
     },
     Section { name: "log", doc: "What is logged on standard error.", options: LOG },
     Section { name: "metrics", doc: "Figures for Prometheus.", options: METRICS },
@@ -581,23 +583,6 @@ const KAFKA: &[Opt] = &[
         (0, 100),
         "copies",
         "Of a topic that is made; 0: what the brokers have by default.",
-    ),
-];
-
-const CLUSTER: &[Opt] = &[
-    Opt::text("session_listen", "127.0.0.1:5290", ADDRESSES, "Where `throng session` listens for edges."),
-    Opt::text("router_listen", "127.0.0.1:5291", ADDRESSES, "Where `throng router` listens for owners."),
-    Opt::texts(
-        "owners",
-        &["http://127.0.0.1:5290"],
-        "a URL",
-        "Where `throng edge` finds the owners, each of them.",
-    ),
-    Opt::texts(
-        "routers",
-        &["http://127.0.0.1:5291"],
-        "a URL",
-        "Where `throng session` finds the routers, each of them.",
     ),
 ];
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use features::host::Host;
+use node::Peers;
 use node::shutdown::Drain;
-use node::{Peer, Peers, wire};
 use tokio::net::TcpListener;
 use xmpp::jid::Jid;
 
@@ -24,7 +24,8 @@ pub(crate) async fn edge(source: Source) -> anyhow::Result<()> {
     let mut configuration = Configuration::load(&source, None)?;
     let drain = begin(&configuration).await?;
     own_certificates(&mut configuration)?;
-    let owners = node::peers::fixed(peers("cluster.owners", &configuration.cluster.owners)?);
+    let cluster = &configuration.cluster;
+    let owners = cluster.peers(&cluster.owners, cluster.transport()).await?;
     let edge = ::edge::Edge::start(configuration.edge, owners, drain)?;
     tracing::info!("edge is ready");
     edge.finished().await;
@@ -39,7 +40,9 @@ pub(crate) async fn session(source: Source) -> anyhow::Result<()> {
     make_private(&configuration.server.data)?;
     let store = stores::open(&configuration).await?;
     let store = kafka::over(&configuration, store)?;
-    let routers = node::peers::fixed(peers("cluster.routers", &configuration.cluster.routers)?);
+    let cluster = &configuration.cluster;
+    let transport = cluster.transport();
+    let routers = cluster.peers(&cluster.routers, transport.clone()).await?;
     let owner = own(&configuration, store, routers).await?;
     tracing::info!(address = %configuration.cluster.session_listen, "session is ready");
     let service = owner.service();
@@ -51,7 +54,7 @@ pub(crate) async fn session(source: Source) -> anyhow::Result<()> {
         }
     };
     tokio::select! {
-        served = wire::serve(listener, service, stop) => served?,
+        served = transport.serve(listener, service, stop) => served?,
         // Nothing of it counts any more, and nobody is told anything: whoever supervises it starts the next life.
         () = owner.fenced() => anyhow::bail!("this owner was fenced while it was thought dead: start it again"),
     }
@@ -70,7 +73,7 @@ pub(crate) async fn router(source: Source) -> anyhow::Result<()> {
         drain.begun().await;
         router.stop();
     };
-    Ok(wire::serve(listener, service, stop).await?)
+    Ok(configuration.cluster.transport().serve(listener, service, stop).await?)
 }
 
 /// What every process begins with: its log, its metrics, and an ear for signals.
@@ -149,12 +152,4 @@ pub(crate) fn make_private(data: &Path) -> anyhow::Result<()> {
 
 async fn listen(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("{address} cannot be listened on"))
-}
-
-fn peers(key: &str, urls: &[String]) -> anyhow::Result<Vec<Peer>> {
-    let peer = |url: &String| {
-        let wire = wire::remote(url.parse().with_context(|| format!("{key}: {url:?} is no URL"))?);
-        Ok(Peer { name: url.clone(), wire })
-    };
-    urls.iter().map(peer).collect()
 }

@@ -116,7 +116,19 @@ fn a_bad_configuration_is_refused_with_its_file_line_key_and_what_is_expected() 
         ),
         (
             "[cluster]\nowners = [\"127.0.0.1:1\"]",
-            "bad.toml:2: cluster.owners: found [\"127.0.0.1:1\"], expected URLs, as http://127.0.0.1:5290",
+            "bad.toml:2: cluster.owners: found \"127.0.0.1:1\", expected http://host:port, https://host:port,",
+        ),
+        (
+            "[cluster]\nrouters = [\"https://127.0.0.1:1\"]",
+            "bad.toml:2: cluster.routers: found \"https://127.0.0.1:1\", expected http://, or `tls_certificate`, ",
+        ),
+        (
+            "[cluster]\ntls_certificate = \"role.pem\"\ntls_key = \"role.key\"",
+            "default: cluster.tls_authority: found nothing, expected a file: `tls_certificate`, `tls_key` and",
+        ),
+        (
+            "[cluster]\ntls_certificate = \"a.pem\"\ntls_key = \"a.key\"\ntls_authority = \"ca.pem\"",
+            "bad.toml:2: cluster.tls_certificate: found \"a.pem\" (No such file or directory (os error 2)), expected a certificate in PEM, valid now, for servers",
         ),
         (
             "[[session.owners]]\nmember = \"a\"\nfirst = 9\nlast = 8",
@@ -249,19 +261,37 @@ fn the_doctor_finds_what_is_wrong_and_says_what_to_do() {
 #[test]
 fn roles_of_one_file_find_each_other() {
     let folder = tempfile::tempdir().unwrap();
+
+    roles_find_each_other(folder.path(), "", |address| format!("http://{address}"));
+}
+
+#[test]
+fn roles_with_certificates_find_each_other_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let (good, _, errors) = run(folder.path(), &["certificates", "tls", "all"]);
+    assert!(good, "{errors}");
+    let files =
+        "tls_certificate = \"tls/all.pem\"\ntls_key = \"tls/all-key.pem\"\ntls_authority = \"tls/ca.pem\"\n";
+
+    roles_find_each_other(folder.path(), files, |address| format!("dns://localhost:{}", address.port()));
+}
+
+/// Starts a process of each role, whose places are written so.
+fn roles_find_each_other(folder: &Path, of_cluster: &str, place: fn(SocketAddr) -> String) {
     let [clients, session, router] = free_addresses();
+    let (owners, routers) = (place(session), place(router));
     let file = format!(
         "[server]\ndomains = [\"localhost\"]\n\
          [edge]\nstarttls = [\"{clients}\"]\ndirect_tls = []\nhttp = []\n\
          [cluster]\nsession_listen = \"{session}\"\nrouter_listen = \"{router}\"\n\
-         owners = [\"http://{session}\"]\nrouters = [\"http://{router}\"]\n\
+         owners = [\"{owners}\"]\nrouters = [\"{routers}\"]\n{of_cluster}\
          [log]\nlevel = \"error\"\n"
     );
-    fs::write(folder.path().join("throng.toml"), file).unwrap();
+    fs::write(folder.join("throng.toml"), file).unwrap();
 
     // The last one first: each waits for those it needs.
     let roles = ["edge", "session", "router"].map(|role| {
-        let child = throng(folder.path(), &[role]).spawn().unwrap();
+        let child = throng(folder, &[role]).spawn().unwrap();
         Server { child, ready: String::new() }
     });
 

@@ -11,7 +11,7 @@ use futures_util::stream::{self, BoxStream};
 use tokio::sync::watch;
 
 pub use self::dns::{EVERY_S, Resolver, SystemResolver, dns};
-pub use self::place::{Place, PlaceError};
+pub use self::place::{FORMS, Place, PlaceError};
 use crate::peers::{Peer, Peers};
 use crate::wire::{Transport, Wire};
 

@@ -33,9 +33,13 @@ pub enum Place {
     },
 }
 
+/// How a place is written.
+pub const FORMS: &str =
+    "http://host:port, https://host:port, dns://name:port or kube://namespace/service:port";
+
 /// It is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a place is http://host:port, https://host:port, dns://name:port or kube://namespace/service:port")]
+#[error("a place is {FORMS}")]
 pub struct PlaceError;
 
 impl FromStr for Place {

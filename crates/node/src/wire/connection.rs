@@ -3,10 +3,12 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _, stream};
 use http::Uri;
+use http::uri::Authority;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tonic::transport::server::Connected;
@@ -15,6 +17,8 @@ use super::{CONNECT_MS_MAX, Tls};
 
 /// Handshakes under way at a time; who comes after them waits to be accepted.
 const HANDSHAKES_MAX: usize = 256;
+
+const LIMIT: Duration = Duration::from_millis(CONNECT_MS_MAX);
 
 /// Pause after an accept that failed, as without free file descriptors, in milliseconds.
 const PAUSE_MS: u64 = 50;
@@ -32,8 +36,33 @@ impl Connected for Connection {
     fn connect_info(&self) {}
 }
 
-/// Connects to the host and the port of a URI.
-pub(super) async fn open(uri: &Uri, tls: Option<&Tls>) -> io::Result<Connection> {
+/// Opens the connections of one wire.
+pub(super) struct Opener {
+    tls: Option<Arc<Tls>>,
+    /// The last try failed, which is in the log.
+    failed: AtomicBool,
+}
+
+impl Opener {
+    pub(super) fn new(tls: Option<Arc<Tls>>) -> Self {
+        Self { tls, failed: AtomicBool::new(false) }
+    }
+
+    /// Connects to the host and the port of a URI. Who cannot be reached is said once, not at every try.
+    pub(super) async fn open(&self, uri: &Uri) -> io::Result<Connection> {
+        let opened = tokio::time::timeout(LIMIT, connect(uri, self.tls.as_deref())).await;
+        let opened = opened.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
+        let failed_before = self.failed.swap(opened.is_err(), Ordering::Relaxed);
+        if let Err(error) = &opened
+            && !failed_before
+        {
+            tracing::warn!(address = uri.authority().map(Authority::as_str), %error, "no connection to another role");
+        }
+        opened
+    }
+}
+
+async fn connect(uri: &Uri, tls: Option<&Tls>) -> io::Result<Connection> {
     let host = uri.host().unwrap_or_default().trim_start_matches('[').trim_end_matches(']');
     let tcp = TcpStream::connect((host, uri.port_u16().unwrap_or(80))).await?;
     prepare(&tcp);
@@ -69,8 +98,7 @@ async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
 async fn admit(tcp: TcpStream, peer: SocketAddr, tls: Option<Arc<Tls>>) -> Option<Connection> {
     prepare(&tcp);
     let Some(tls) = tls else { return Some(Box::new(tcp)) };
-    let limit = Duration::from_millis(CONNECT_MS_MAX);
-    let handshake = tokio::time::timeout(limit, tls.accept(tcp)).await;
+    let handshake = tokio::time::timeout(LIMIT, tls.accept(tcp)).await;
     match handshake.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
         Ok(stream) => Some(Box::new(stream)),
         Err(error) => {

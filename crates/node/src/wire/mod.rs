@@ -71,13 +71,12 @@ impl Transport {
     }
 
     fn channel(&self, uri: Uri) -> Wire {
-        let tls = self.tls.clone();
+        let opener = Arc::new(connection::Opener::new(self.tls.clone()));
         let connector = tower::service_fn(move |uri: Uri| {
-            let tls = tls.clone();
-            async move { connection::open(&uri, tls.as_deref()).await.map(TokioIo::new) }
+            let opener = Arc::clone(&opener);
+            async move { opener.open(&uri).await.map(TokioIo::new) }
         });
         let channel = Endpoint::from(uri)
-            .connect_timeout(Duration::from_millis(CONNECT_MS_MAX))
             .http2_keep_alive_interval(Duration::from_millis(KEEPALIVE_INTERVAL_MS))
             .keep_alive_timeout(Duration::from_millis(KEEPALIVE_TIMEOUT_MS))
             .keep_alive_while_idle(true)

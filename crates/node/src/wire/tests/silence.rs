@@ -110,3 +110,16 @@ async fn a_stream_breaks_at_both_ends_soon_after_the_network_has_stopped() {
         assert!(client < limit && server < limit, "talking {talking}: client {client:?}, server {server:?}");
     }
 }
+
+#[tokio::test]
+async fn a_process_that_was_stopped_before_is_not_waited_for_either() {
+    // Its system accepts for it.
+    let (_listener, address) = listener().await;
+    let wire = Transport::plain().remote(&address.to_string()).unwrap();
+    let began = Instant::now();
+
+    let answer = tokio::time::timeout(Duration::from_secs(30), Stream::begin(wire)).await;
+
+    assert!(answer.expect("it is given up").is_err());
+    assert!(began.elapsed() < Duration::from_millis(BROKEN_MS_MAX), "{:?}", began.elapsed());
+}
