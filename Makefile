@@ -138,6 +138,9 @@ chaos: ## faults, one after another, in a loaded cluster, and the ledger (ARGS="
 	$(CARGO) build --locked --release --package throng --package throng-load
 	tests/cluster/chaos --throng $(TARGET)/release/throng --out target/chaos/chaos $(ARGS)
 
+test-kube: ## discovery in Kubernetes, against a real API server (tests/kube/README.md)
+	tests/kube/with-api $(CARGO) test --locked --package discovery-kube --test cluster -- --ignored
+
 ##@ To keep house
 
 install-tools: $(TOOLS)/bin/cargo-deny-$(CARGO_DENY) $(TOOLS)/bin/cargo-fuzz-$(CARGO_FUZZ) ## what check and fuzz need, into TOOLS=~/.cache/throng/tools
@@ -151,4 +154,4 @@ clean: ## drop what was built, the server's data and the page
 	$(CARGO) clean
 	rm -rf target web/node_modules tests/clients/page/node_modules
 
-.PHONY: help run web check lint fmt-check clippy deny docs-check docs test cover clients fuzz kills soak bench load bench-chat bench-idle bench-login bench-peers bench-tsung faults infra infra-down cluster cluster-down test-cluster chaos install-tools clean
+.PHONY: help run web check lint fmt-check clippy deny docs-check docs test cover clients fuzz kills soak bench load bench-chat bench-idle bench-login bench-peers bench-tsung faults infra infra-down cluster cluster-down test-cluster test-kube chaos install-tools clean
