@@ -12,7 +12,7 @@ LOG
   exec $JAVA $JVM @"$here/cassandra.jvm17.args" -Xms256m -Xmx512m -XX:MaxDirectMemorySize=128m \
     "$(class_archive cassandra)" -Dcassandra.config="file://$PWD/cassandra.yaml" -Dcassandra.storagedir="$PWD" \
     -Dcassandra.triggers_dir="$PWD/tmp" -Dlogback.configurationFile="file://$PWD/logback.xml" -Djava.io.tmpdir="$PWD/tmp" \
-    -Dcassandra-foreground=yes -Dcassandra.unsafesystem=true -Dcassandra.skip_wait_for_gossip_to_settle=0 \
+    -Dcassandra-foreground=yes -Dcassandra.skip_wait_for_gossip_to_settle=0 \
     -Dcassandra.ring_delay_ms=1 -Dcassandra.superuser_setup_delay_ms=0 -Dcassandra.initial_token=0 \
     -cp "$LIB/cassandra/*" org.apache.cassandra.service.CassandraDaemon
 }
