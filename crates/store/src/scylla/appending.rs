@@ -45,8 +45,7 @@ impl Scylla {
         let place = self.places.of(archive);
         let mut held = place.tail.lock().await;
         let tail = self.tail(archive, &mut held).await?;
-        let epoch = rows.iter().map(|row| row.epoch).fold(tail.epoch, u64::max);
-        let epoch = self.taken(archive).await?.max(epoch);
+        let epoch = self.taken(archive).await?;
         let lowest = rows.iter().map(|row| row.id).min().unwrap_or_default();
         if lowest > tail.last && tail.filled >= BUCKET_BYTES_MAX && tail.opened {
             *tail = Tail { bucket: lowest, filled: 0, opened: false, ..*tail };
@@ -55,7 +54,6 @@ impl Scylla {
             self.open_bucket(archive, tail.bucket, epoch).await?;
             tail.opened = true;
         }
-        tail.epoch = epoch;
         tail.last = rows.iter().map(|row| row.id).fold(tail.last, u64::max);
         let (new, old): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| row.id >= tail.bucket);
         self.rewrite(archive, old, epoch).await?;

@@ -40,7 +40,7 @@ impl Archive for Scylla {
         let place = self.places.of(archive);
         let mut held = place.tail.lock().await;
         let tail = self.tail(archive, &mut held).await?;
-        let epoch = self.taken(archive).await?.max(tail.epoch);
+        let epoch = self.taken(archive).await?;
         // Were the newest id forgotten, it could be given again, and lie below a cursor.
         if newest >= tail.last {
             tail.last = newest;
@@ -107,8 +107,7 @@ impl Scylla {
     pub(super) async fn remove_archive(&self, archive: &str) -> Result<()> {
         let place = self.places.of(archive);
         let mut held = place.tail.lock().await;
-        let tail = *self.tail(archive, &mut held).await?;
-        let epoch = self.taken(archive).await?.max(tail.epoch);
+        let epoch = self.taken(archive).await?;
         let mut bucket = self.bucket_of(archive, u64::MAX).await?;
         loop {
             self.cql.write(&ERASE_BUCKET, (self.places.stamp(epoch), archive, signed(bucket))).await?;
@@ -117,8 +116,7 @@ impl Scylla {
         }
         self.cql.write(&UNLIST_ALL, (self.places.stamp(epoch), archive)).await?;
         self.cql.decide(&BEHEAD, (archive,)).await?;
-        // What is written next has to be newer than the removal.
-        *held = Some(Tail { epoch, opened: true, ..Tail::default() });
+        *held = Some(Tail { opened: true, ..Tail::default() });
         Ok(())
     }
 }

@@ -29,7 +29,7 @@ const UP: Statement = Statement::read(
      ORDER BY id ASC LIMIT ?",
 );
 const NEWEST: Statement = Statement::read(
-    "SELECT id, filled, message FROM archive_rows WHERE archive = ? AND bucket = ? ORDER BY id DESC LIMIT 1",
+    "SELECT id, filled FROM archive_rows WHERE archive = ? AND bucket = ? ORDER BY id DESC LIMIT 1",
 );
 const END: Statement = Statement::read(
     "SELECT bucket, used_to FROM archive_buckets WHERE archive = ? ORDER BY bucket DESC LIMIT 1",
@@ -55,8 +55,6 @@ pub(super) struct End {
     pub(super) row: u64,
     /// The bytes in the bucket up to that row.
     pub(super) filled: u64,
-    /// The epoch it was written in.
-    pub(super) epoch: u64,
     /// The greatest id of a row that is gone.
     pub(super) used_to: u64,
 }
@@ -148,13 +146,10 @@ impl Scylla {
         Ok(rows)
     }
 
-    /// The id of a bucket's last row, the bytes up to it, and its epoch.
-    pub(super) async fn newest_row(&self, archive: &str, bucket: u64) -> Result<Option<(u64, u64, u64)>> {
-        let found: Option<(i64, Option<i64>, Vec<u8>)> =
-            self.cql.row(&NEWEST, (archive, signed(bucket))).await?;
-        let Some((id, filled, message)) = found else { return Ok(None) };
-        let row = decode(super::jid(archive)?, unsigned(id), &message)?;
-        Ok(Some((row.id, filled.unwrap_or_default().cast_unsigned(), row.epoch)))
+    /// The id of a bucket's last row, and the bytes up to it.
+    pub(super) async fn newest_row(&self, archive: &str, bucket: u64) -> Result<Option<(u64, u64)>> {
+        let found: Option<(i64, Option<i64>)> = self.cql.row(&NEWEST, (archive, signed(bucket))).await?;
+        Ok(found.map(|(id, filled)| (unsigned(id), filled.unwrap_or_default().cast_unsigned())))
     }
 
     pub(super) async fn end(&self, archive: &str) -> Result<End> {
@@ -164,11 +159,11 @@ impl Scylla {
         let used_to = used_to.map_or(0, unsigned);
         let mut bucket = newest;
         loop {
-            if let Some((row, filled, epoch)) = self.newest_row(archive, bucket).await? {
-                return Ok(End { newest, bucket, row, filled, epoch, used_to });
+            if let Some((row, filled)) = self.newest_row(archive, bucket).await? {
+                return Ok(End { newest, bucket, row, filled, used_to });
             }
             let Some(below) = bucket.checked_sub(1) else {
-                return Ok(End { newest, bucket: 0, row: 0, filled: 0, epoch: 0, used_to });
+                return Ok(End { newest, bucket: 0, row: 0, filled: 0, used_to });
             };
             bucket = self.bucket_of(archive, below).await?;
         }

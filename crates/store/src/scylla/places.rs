@@ -53,8 +53,6 @@ pub(super) struct Tail {
     pub(super) last: u64,
     /// The bytes in that bucket.
     pub(super) filled: u64,
-    /// The greatest epoch in which a row was written.
-    pub(super) epoch: u64,
     /// The bucket is listed for certain.
     pub(super) opened: bool,
 }
@@ -65,7 +63,6 @@ impl Tail {
             bucket: end.newest,
             last: end.last_id(),
             filled: if end.bucket == end.newest { end.filled } else { 0 },
-            epoch: end.epoch,
             opened: true,
         }
     }

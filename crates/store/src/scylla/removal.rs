@@ -80,6 +80,8 @@ impl Scylla {
 
     async fn remove_marked(&self, account: &Jid) -> Result<()> {
         let name = account.as_str();
+        // Whoever removes it need not be its owner, and may remember an earlier epoch.
+        *self.places.of(name).taken.lock() = None;
         for forget in &OF_ACCOUNT {
             self.cql.write(forget, (self.stamp(name).await?, name)).await?;
         }

@@ -3,7 +3,11 @@
 
 #![allow(clippy::unwrap_used)] // whatever fails here is the test failing
 
+mod archive_model;
+#[path = "../model/calls.rs"]
+mod calls;
 mod cluster;
 mod conformance;
 mod fencing;
+mod model;
 mod schema;
