@@ -106,6 +106,7 @@ class Cluster:
         name = f"{role}-{number}"
         address = self.pods.add(name, FIRST[role] + number)
         command = self.pods.command(name, [str(self.options.throng), role, "--config", str(self._file())])
+        (self.run / "data" / name).mkdir(parents=True, exist_ok=True)
         process = Process(name, command, self._environment(role, name, address), self.run / "logs" / f"{name}.log")
         self.members[name] = Member(role, name, address, process)
         self.supervisor.add(process)
