@@ -4,6 +4,7 @@
 mod endpoints;
 
 use std::future;
+use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -17,6 +18,9 @@ use self::endpoints::Slices;
 
 /// How long one watch lasts before it is begun again, in seconds: a connection that died in silence is seen by then.
 pub const WATCH_S_MAX: u32 = 60;
+
+/// How long a connection to the API server may take, in seconds.
+pub const CONNECT_S_MAX: u64 = 5;
 
 /// A service whose pods are looked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +49,12 @@ pub enum Error {
 /// # Errors
 /// When there is no account.
 pub async fn client() -> Result<Client, Error> {
-    Ok(Client::try_from(kube::Config::infer().await?)?)
+    let mut config = kube::Config::infer().await?;
+    config.connect_timeout = Some(Duration::from_secs(CONNECT_S_MAX));
+    // A watch is over by then; a list that is not would never end.
+    config.read_timeout = Some(Duration::from_secs(u64::from(WATCH_S_MAX) + 10));
+    config.reset_reader_on_write = true;
+    Ok(Client::try_from(config)?)
 }
 
 /// The addresses, `host:port`, of all ready endpoints of a service, whole whenever something about them changes. While
