@@ -138,6 +138,14 @@ chaos: ## faults, one after another, in a loaded cluster, and the ledger (ARGS="
 	$(CARGO) build --locked --release --package throng --package throng-load
 	tests/cluster/chaos --throng $(TARGET)/release/throng --out target/chaos/chaos $(ARGS)
 
+STORES = tests/cluster/with-infra bash -c '. "$$THRONG_INFRA" && exec env THRONG_CQL="$$CQL" "$$@"' -
+
+test-scylla: ## the store's contract, fences, faults and migrations over a real Cassandra
+	$(STORES) $(CARGO) test --locked --package store --test scylla
+
+archive-model: ## ARCHIVE_ROWS=1000000 messages in ARCHIVES=10000 archives, read and written by WRITERS=64, beside a plain model
+	$(STORES) $(CARGO) test --locked --release --package store --test scylla -- --ignored --nocapture archives_are
+
 test-kube: ## discovery in Kubernetes, against a real API server (tests/kube/README.md)
 	tests/kube/with-api $(CARGO) test --locked --package discovery-kube --test cluster -- --ignored
 
@@ -154,4 +162,4 @@ clean: ## drop what was built, the server's data and the page
 	$(CARGO) clean
 	rm -rf target web/node_modules tests/clients/page/node_modules
 
-.PHONY: help run web check lint fmt-check clippy deny docs-check docs test cover clients fuzz kills soak bench load bench-chat bench-idle bench-login bench-peers bench-tsung faults infra infra-down cluster cluster-down test-cluster test-kube chaos install-tools clean
+.PHONY: help run web check lint fmt-check clippy deny docs-check docs test cover clients fuzz kills soak bench load bench-chat bench-idle bench-login bench-peers bench-tsung faults infra infra-down cluster cluster-down test-cluster test-kube test-scylla archive-model chaos install-tools clean

@@ -8,6 +8,7 @@ mod archive_model;
 mod calls;
 mod cluster;
 mod conformance;
+mod faults;
 mod fencing;
 mod model;
 mod schema;
