@@ -54,7 +54,9 @@ impl Resident {
             let good = match store.hibernated.put(session).await {
                 Ok(()) => true,
                 Err(error) => {
-                    tracing::warn!(%error, "a hibernating session could not be saved");
+                    // The next tick tries again.
+                    crate::metrics::UNSAVED.inc();
+                    tracing::debug!(%error, "a hibernating session could not be saved");
                     false
                 }
             };

@@ -18,6 +18,14 @@ pub(crate) static FENCED: LazyLock<Counter> =
 pub(crate) static ADRIFT: LazyLock<Counter> = LazyLock::new(|| {
     metrics::counter("session_adrift", "times the store could not be asked whether this owner is one still")
 });
+pub(crate) static UNSTORED: LazyLock<Counter> =
+    LazyLock::new(|| metrics::counter("session_writes_failed", "writes of messages that failed"));
+pub(crate) static UNSAVED: LazyLock<Counter> = LazyLock::new(|| {
+    metrics::counter(
+        "session_hibernated_unsaved",
+        "writes of hibernating sessions that failed; they are repeated",
+    )
+});
 pub(crate) static GATHERING: LazyLock<Histogram> = LazyLock::new(|| {
     let buckets = [0.01, 0.03, 0.1, 0.3, 1.0, 2.0, 3.0, 5.0, 10.0];
     metrics::histogram("session_gathering_seconds", "time until the sessions of slots were known", &buckets)

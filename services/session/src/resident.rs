@@ -122,7 +122,12 @@ impl Resident {
 
     /// Whether something of it is under way.
     pub(crate) fn is_busy(&self) -> bool {
-        let finished = |stream: &Stream| stream.inbound.unfinished() == 0 && stream.resuming.is_none();
+        // What an edge has not said it has may be nowhere else: it follows the next owner, and hears this one no more.
+        let given = |stream: &Stream| {
+            !stream.managed || stream.link.is_none() || stream.outbound.kept >= stream.outbound.n
+        };
+        let finished =
+            |stream: &Stream| stream.inbound.unfinished() == 0 && stream.resuming.is_none() && given(stream);
         self.pending.is_some()
             || self.lane.as_ref().is_some_and(|lane| !lane.is_idle())
             || !self.streams.iter().all(finished)

@@ -207,6 +207,11 @@ impl Routes {
         }
     }
 
+    /// Whether nothing is on its way to other owners.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.sending.lock().paths.values().all(|path| path.unfinished.is_empty())
+    }
+
     /// Says to the routers which slots are this owner's.
     pub(crate) fn announce(&self, table: &wire::Table) {
         let sending = self.sending.lock();

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::mem::swap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use store::{Error, Row};
 
+use crate::metrics;
 use crate::owner::Owner;
 use crate::work::Work;
 
@@ -21,6 +23,8 @@ const LEASE_TURN_MS: u64 = 20;
 #[derive(Default)]
 pub(crate) struct Writer {
     queue: Mutex<Queue>,
+    /// The last write failed: the log has heard of it.
+    troubled: AtomicBool,
 }
 
 #[derive(Default)]
@@ -48,6 +52,20 @@ impl Writer {
         if !queue.writing {
             queue.writing = true;
             tokio::spawn(write(Arc::clone(owner)));
+        }
+    }
+
+    /// A write has failed; said once, until one succeeds.
+    fn is_troubled(&self, error: &Error) {
+        metrics::UNSTORED.inc();
+        if !self.troubled.swap(true, Ordering::Relaxed) {
+            tracing::warn!(%error, "messages cannot be stored");
+        }
+    }
+
+    fn is_well(&self) {
+        if self.troubled.load(Ordering::Relaxed) && self.troubled.swap(false, Ordering::Relaxed) {
+            tracing::info!("messages are stored again");
         }
     }
 
@@ -104,24 +122,29 @@ async fn append(owner: &Owner, rows: &[Row]) -> bool {
     let until_ms = owner.clock.now_ms() + owner.config.item_lifetime_ms;
     loop {
         match owner.store.archive.append(rows).await {
-            Ok(()) if owner.lease.holds() => return true,
+            Ok(()) if owner.lease.holds() => {
+                owner.writer.is_well();
+                return true;
+            }
             // It is written, but may be another's archive by now: the next read of the store tells.
             Ok(()) if owner.clock.now_ms() < until_ms => {
                 tokio::time::sleep(Duration::from_millis(LEASE_TURN_MS)).await;
-                if owner.lease.holds() {
-                    return true;
-                }
             }
             Ok(()) => {
                 remove(owner, rows).await;
                 return false;
             }
+            Err(error @ Error::Refused(_)) => {
+                // Nothing was written, so nothing has to be taken back.
+                owner.writer.is_troubled(&error);
+                return false;
+            }
             Err(error @ Error::Unknown(_)) if owner.clock.now_ms() < until_ms => {
-                tracing::warn!(%error, "the outcome of a write is not known, it is repeated");
+                owner.writer.is_troubled(&error);
                 tokio::time::sleep(Duration::from_millis(RETRY_MS)).await;
             }
             Err(error) => {
-                tracing::warn!(%error, rows = rows.len(), "messages could not be stored");
+                owner.writer.is_troubled(&error);
                 remove(owner, rows).await;
                 return false;
             }
@@ -133,7 +156,8 @@ async fn append(owner: &Owner, rows: &[Row]) -> bool {
 async fn remove(owner: &Owner, rows: &[Row]) {
     for row in rows {
         if let Err(error) = owner.store.archive.delete(&row.archive, &[row.id]).await {
-            tracing::warn!(%error, "a refused message may have been stored");
+            // Its sender was told that what became of it is not known.
+            tracing::debug!(%error, "a refused message may have been stored");
             return;
         }
     }

@@ -233,6 +233,11 @@ impl Owner {
             }
             sleep(LOOK).await;
         }
+        // What its accounts have said to others leaves before it does.
+        let until = Instant::now() + Duration::from_millis(QUIET_MS_MAX);
+        while !self.routes.is_idle() && Instant::now() < until {
+            sleep(LOOK).await;
+        }
         self.left.cancel();
         let _ = self.store.liveness.gone(&me.name).await;
         if let Err(error) = self.store.members.leave(&me.name, me.incarnation).await {
