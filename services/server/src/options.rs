@@ -3,6 +3,8 @@
 //! The sections of a role become that role's `Config`; tests hold both together.
 
 mod cluster;
+mod edge;
+mod stores;
 
 use node::config::{Opt, Section};
 
@@ -13,28 +15,28 @@ const ADDRESSES: &str = "an address and a port, as [::]:5222";
 /// All sections, in the order in which they are printed.
 pub(crate) const SECTIONS: &[Section] = &[
     Section { name: "server", doc: "What is served, and to whom it belongs.", options: SERVER },
-    Section { name: "edge", doc: "The role that clients connect to.", options: EDGE },
+    Section { name: "edge", doc: "The role that clients connect to.", options: edge::EDGE },
     Section {
         name: "limits",
         doc: "What one client, and all of an edge together, may take.",
-        options: LIMITS,
+        options: edge::LIMITS,
     },
     Section { name: "session", doc: "The role that owns the accounts.", options: SESSION },
     Section { name: "router", doc: "The role between owners.", options: ROUTER },
     Section {
         name: "store",
         doc: "Where accounts, rosters, archives and all else that lasts are kept.",
-        options: STORE,
+        options: stores::STORE,
     },
     Section {
         name: "redis",
         doc: "Redis, for what the processes of a cluster tell each other; without it each process knows only itself.",
-        options: REDIS,
+        options: stores::REDIS,
     },
     Section {
         name: "kafka",
         doc: "Kafka, for public events (docs/events.md); its topics are made by `throng migrate`.",
-        options: KAFKA,
+        options: stores::KAFKA,
     },
     Section {
         name: "cluster",
@@ -110,186 +112,6 @@ const SERVER: &[Opt] = &[
         "seconds",
         "How long this process takes at most to end after SIGTERM; what is not drained by then is cut off.",
     ),
-];
-
-const EDGE: &[Opt] = &[
-    Opt::text(
-        "member",
-        "edge",
-        "a name",
-        "The name of this edge, its own in the cluster and the same after a restart.",
-    ),
-    Opt::texts(
-        "starttls",
-        &["[::]:5222"],
-        ADDRESSES,
-        "Listeners for clients that begin without TLS (RFC 6120 §5).",
-    ),
-    Opt::texts("direct_tls", &["[::]:5223"], ADDRESSES, "Listeners with TLS from the first byte (XEP-0368)."),
-    Opt::texts(
-        "http",
-        &["127.0.0.1:5280"],
-        ADDRESSES,
-        "Plain HTTP for WebSocket and host-meta: for loopback, or behind a proxy that has TLS.",
-    ),
-    Opt::texts("https", &[], ADDRESSES, "HTTP over TLS for WebSocket and host-meta."),
-    Opt::tables(
-        "certificates",
-        &[
-            Opt::text(
-                "chain",
-                "",
-                "a file",
-                "The certificate and those between it and its authority, PEM, its own first.",
-            ),
-            Opt::text("key", "", "a file", "Its private key, PEM."),
-        ],
-        "Certificates, chosen by the name that a client asks for; the first is for those that name none. Paths are \
-         from the folder of this file. Replaced files are taken without a restart. None: `throng run` makes its own \
-         authority in `data`.",
-    ),
-    Opt::number(
-        "certificates_check_s",
-        30,
-        SECONDS,
-        "seconds",
-        "How often certificate files are looked at for changes.",
-    ),
-    Opt::flag("tls_required", true, "Whether clients must use TLS before they log in."),
-    Opt::flag(
-        "plain_on_loopback",
-        false,
-        "Whether passwords may be sent without TLS by clients on this machine.",
-    ),
-    Opt::flag(
-        "channel_binding_on_tls12",
-        false,
-        "Whether logins over TLS 1.2 may be bound to it; some clients know only `tls-unique`, and would fail.",
-    ),
-    Opt::text(
-        "websocket_url",
-        "",
-        "a URL, as wss://chat.example/xmpp-websocket",
-        "Where browsers find the WebSocket (XEP-0156); unset: on the host they asked.",
-    ),
-    Opt::text(
-        "see_other_host",
-        "",
-        "a host, with or without a port",
-        "Where clients are sent when an edge drains (RFC 6120 §4.9.3.19); unset: they are told of the shutdown.",
-    ),
-    Opt::text("page_dir", "", "a folder", "A page to chat from, served at /; from the folder of this file."),
-    Opt::texts(
-        "proxies",
-        &["127.0.0.1", "::1"],
-        "an address",
-        "Proxies before `http` whose X-Forwarded-For and X-Forwarded-Proto are believed.",
-    ),
-];
-
-const LIMITS: &[Opt] = &[
-    Opt::number("connections_max", 1_000_000, COUNT, "connections", "In all."),
-    Opt::number(
-        "connections_per_address_max",
-        1_000,
-        COUNT,
-        "connections",
-        "Of one IPv4 address or IPv6 /64; those of this machine are not counted.",
-    ),
-    Opt::number("handshake_s", 10, SECONDS, "seconds", "For a TLS handshake."),
-    Opt::number("login_s", 60, SECONDS, "seconds", "From the first byte to a bound resource."),
-    Opt::number(
-        "login_bytes",
-        16_384,
-        (1_024, 1_048_576),
-        "bytes",
-        "All that is sent before the login succeeds.",
-    ),
-    Opt::number(
-        "login_elements",
-        64,
-        (8, 100_000),
-        "elements",
-        "XML elements before the login succeeds, nested too.",
-    ),
-    Opt::number("login_tries", 5, (1, 100), "tries", "Failed logins on one stream."),
-    Opt::number("stanza_bytes", 262_144, (10_000, 1_048_576), "bytes", "One stanza (XEP-0478)."),
-    Opt::number(
-        "quiet_s",
-        840,
-        SECONDS,
-        "seconds",
-        "Without a sign of a client until it is asked whether it is there.",
-    ),
-    Opt::number("answer_s", 60, SECONDS, "seconds", "For the answer to that."),
-    Opt::number(
-        "out_queue_bytes",
-        4_194_304,
-        COUNT,
-        "bytes",
-        "Waiting for the socket of one client; beyond, it is too slow and is closed.",
-    ),
-    Opt::number(
-        "unfinished_items",
-        512,
-        COUNT,
-        "stanzas",
-        "Of one client and not finished; beyond, it is not read.",
-    ),
-    Opt::number("unfinished_bytes", 1_048_576, COUNT, "bytes", "Of those stanzas."),
-    Opt::number(
-        "mailbox_items",
-        10_000,
-        COUNT,
-        "stanzas",
-        "That one client with stream management has not acknowledged; beyond, it is closed.",
-    ),
-    Opt::number("control_frames", 60, COUNT, "frames", "WebSocket pings and pongs in a row in a minute."),
-    Opt::number(
-        "credit_bytes",
-        67_108_864,
-        COUNT,
-        "bytes",
-        "Deliveries that an owner may have on its way to an edge.",
-    ),
-    Opt::number(
-        "credit_items",
-        65_536,
-        COUNT,
-        "stanzas",
-        "Deliveries that an owner may have on its way to an edge.",
-    ),
-    Opt::number(
-        "owner_wait_ms",
-        8_000,
-        (0, 60_000),
-        "milliseconds",
-        "For a login, or what follows it, while the account has no owner that can be reached.",
-    ),
-    Opt::number(
-        "logins_per_s",
-        0,
-        (0, 1_000_000_000),
-        "logins",
-        "That begin in a second at an edge, those that end in a resumption included; 0: as many as come.",
-    ),
-    Opt::number("logins_burst", 100, COUNT, "logins", "That may begin at once after a quiet time."),
-    Opt::number(
-        "logins_waiting",
-        10_000,
-        (0, 1_000_000_000),
-        "logins",
-        "That wait for their turn, if it comes within half of `login_s`; beyond, they are refused.",
-    ),
-    Opt::number(
-        "drain_lame_s",
-        0,
-        (0, 3_600),
-        "seconds",
-        "That an edge serves on while it says that it isn't ready; at most half of `drain_s`.",
-    ),
-    Opt::number("drain_per_s", 1_000, COUNT, "clients", "Closed in a second when an edge drains."),
-    Opt::number("drain_s", 20, (1, 3_600), "seconds", "That a drain takes; less than `grace_s` of [server]."),
 ];
 
 const SESSION: &[Opt] = &[
@@ -416,176 +238,6 @@ const ROUTER: &[Opt] = &[
     ),
 ];
 
-const STORE: &[Opt] = &[
-    Opt::choice(
-        "backend",
-        "disk",
-        &["disk", "memory", "scylla"],
-        "On disk in `data`, for one session role; in memory, gone with the process; or in Scylla or Cassandra, for many \
-         session roles: `throng migrate` makes the tables.",
-    ),
-    Opt::number(
-        "queue_entries_max",
-        65_536,
-        COUNT,
-        "entries",
-        "Waiting for the disk; beyond, writes are refused.",
-    ),
-    Opt::number(
-        "queue_bytes_max",
-        67_108_864,
-        COUNT,
-        "bytes",
-        "Waiting for the disk; beyond, writes are refused.",
-    ),
-    Opt::number(
-        "cache_bytes_max",
-        67_108_864,
-        (1_048_576, 1 << 40),
-        "bytes",
-        "Of blocks kept in memory for reads.",
-    ),
-    Opt::number(
-        "recent_bytes_max",
-        67_108_864,
-        (1_048_576, 1 << 40),
-        "bytes",
-        "Of new archive rows kept in memory until they are sorted into files.",
-    ),
-    Opt::number(
-        "journal_bytes_max",
-        268_435_456,
-        (67_108_864, 1 << 40),
-        "bytes",
-        "Of journal that opening after a crash has to read.",
-    ),
-    Opt::texts(
-        "scylla_nodes",
-        &[],
-        "a host and a port",
-        "Some nodes of the cluster, as scylla.example:9042.",
-    ),
-    Opt::text("scylla_keyspace", "throng", "a name", "What holds the tables."),
-    Opt::text(
-        "scylla_replication",
-        "",
-        "a map of CQL, as {'class': 'NetworkTopologyStrategy', 'replication_factor': 3}",
-        "How `throng migrate` replicates a keyspace that it makes; unset: on every node, on three at most.",
-    ),
-    Opt::text("scylla_datacenter", "", "a name", "The data centre whose nodes are asked; unset: all."),
-    Opt::choice(
-        "scylla_agreement",
-        "local",
-        &["local", "global"],
-        "Whose replicas agree on what is read and written: most of the local data centre's, or most of all. The same \
-         in every process; `local` is for clusters with one data centre of session roles.",
-    ),
-    Opt::text("scylla_user", "", "a name", "The user that the cluster wants; unset: it wants none."),
-    Opt::text(
-        "scylla_password_file",
-        "",
-        "a file",
-        "The password of that user; from the folder of this file.",
-    ),
-    Opt::text(
-        "scylla_ca_file",
-        "",
-        "a file",
-        "The authority of the nodes' certificates, PEM; unset: connections are not secured.",
-    ),
-    Opt::number(
-        "scylla_timeout_ms",
-        2_000,
-        (50, 60_000),
-        "milliseconds",
-        "A request, or the making of a connection, may take.",
-    ),
-    Opt::number(
-        "scylla_hedge_ms",
-        100,
-        (1, 60_000),
-        "milliseconds",
-        "Until a read is asked of a second node too.",
-    ),
-    Opt::number(
-        "scylla_requests_max",
-        4_096,
-        COUNT,
-        "requests",
-        "Under way; beyond, they wait, for as long as a request may take, and are refused then.",
-    ),
-];
-
-const REDIS: &[Opt] = &[
-    Opt::texts(
-        "servers",
-        &[],
-        "a URL, as redis://127.0.0.1:6379, or rediss://… with TLS",
-        "The server, the Sentinels, or some nodes of the Redis Cluster; none: no Redis. A user and a password in such a \
-         URL are for the one it names.",
-    ),
-    Opt::choice("kind", "single", &["single", "sentinel", "cluster"], "What `servers` are."),
-    Opt::text("master", "throng", "a name", "What Sentinels call the master."),
-    Opt::text(
-        "user",
-        "",
-        "a name",
-        "The user of the servers behind Sentinels, or of all; unset: the default one.",
-    ),
-    Opt::text("password_file", "", "a file", "The password of that user; from the folder of this file."),
-    Opt::text(
-        "ca_file",
-        "",
-        "a file",
-        "The authority of the servers' certificates, PEM; unset: the system's.",
-    ),
-    Opt::text("prefix", "throng", "a text without braces", "What all keys begin with."),
-    Opt::number(
-        "timeout_ms",
-        1_000,
-        (10, 60_000),
-        "milliseconds",
-        "A request, or the making of a connection, may take.",
-    ),
-];
-
-const KAFKA: &[Opt] = &[
-    Opt::texts(
-        "brokers",
-        &[],
-        "a host and a port, as kafka.example:9092",
-        "Some of the brokers, reached without TLS; none: no events.",
-    ),
-    Opt::text(
-        "prefix",
-        "throng",
-        "letters, digits, dots, hyphens and underscores",
-        "What topics and groups are called by: the topic of messages is `throng.messages.v1`.",
-    ),
-    Opt::number(
-        "timeout_ms",
-        5_000,
-        (100, 300_000),
-        "milliseconds",
-        "That an event may take; then it is read again from the archive.",
-    ),
-    Opt::number(
-        "queue_bytes_max",
-        33_554_432,
-        (1_048_576, 1 << 30),
-        "bytes",
-        "Of events on their way to the brokers.",
-    ),
-    Opt::number("partitions", 12, (1, 10_000), "partitions", "Of a topic that is made."),
-    Opt::number(
-        "replicas",
-        0,
-        (0, 100),
-        "copies",
-        "Of a topic that is made; 0: what the brokers have by default.",
-    ),
-];
-
 const LOG: &[Opt] = &[
     Opt::text(
         "level",
@@ -610,8 +262,8 @@ mod tests {
     #[test]
     fn what_is_declared_here_is_what_the_roles_have() {
         let limits = ["limits"];
-        the_same_as::<edge::Config>("edge", &limits);
-        the_same_as::<edge::Limits>("limits", &[]);
+        the_same_as::<::edge::Config>("edge", &limits);
+        the_same_as::<::edge::Limits>("limits", &[]);
         the_same_as::<session::Config>("session", &[]);
         the_same_as::<router::Config>("router", &[]);
     }
