@@ -264,7 +264,8 @@ mod tests {
         let limits = ["limits"];
         the_same_as::<::edge::Config>("edge", &limits);
         the_same_as::<::edge::Limits>("limits", &[]);
-        the_same_as::<session::Config>("session", &[]);
+        // Whether owners share slots is what the store allows.
+        the_same_as::<session::Config>("session", &["shared"]);
         the_same_as::<router::Config>("router", &[]);
     }
 
