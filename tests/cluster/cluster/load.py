@@ -92,6 +92,9 @@ class Figures:
         """Connections, for whatever reason."""
         return sum(self.event(name) for name in ("connections-lost", "connections-given-up"))
 
+    def delivered(self) -> int:
+        return int(self.values.get('throng_load_latency_seconds_count{measure="chat"}', 0))
+
     def resumed(self) -> int:
         return int(self.values.get('throng_load_latency_seconds_count{measure="away"}', 0))
 

@@ -42,6 +42,7 @@ def gather(run: Run) -> dict:
         "ledger": {key: value for key, value in ledger.items() if isinstance(value, int)},
         "chat_p99_calm_ms": calm_ms,
         "rolls": rolls,
+        "cpu_us_per_message": run.costs,
         "problems": run.problems,
     }
 
@@ -91,6 +92,9 @@ def markdown(facts: dict) -> str:
             f"| {row['back_s']:.1f} s | {row['presence_s']:.1f} s | {row['problems']} |"
         )
     out += ["", f"p99 of a message's way in the calm beginning: {facts['chat_p99_calm_ms']:.0f} ms."]
+    if facts["cpu_us_per_message"]:
+        costs = ", ".join(f"{name} {value:.0f}" for name, value in sorted(facts["cpu_us_per_message"].items()))
+        out += ["", f"CPU time a message there, in microseconds: {costs}.", ""]
     for roll in facts["rolls"]:
         times = roll["p99_ms"] / roll["calm_ms"] if roll["calm_ms"] else 0
         out.append(f"During the rolling restart: {roll['p99_ms']:.0f} ms, {times:.1f} times as long.")

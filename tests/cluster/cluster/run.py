@@ -4,6 +4,7 @@ import dataclasses
 import pathlib
 import time
 
+from .costs import Costs
 from .faults import Fault, Maker
 from .load import Load
 from .members import DOMAIN, Cluster
@@ -65,6 +66,8 @@ class Run:
         self.outcomes: list[Outcome] = []
         self.problems: list[str] = []
         self.exit_code = -1
+        # CPU microseconds a message, in the calm beginning.
+        self.costs: dict[str, float] = {}
         self.watch = Watch(cluster.clients(), DOMAIN)
 
     def perform(self) -> None:
@@ -75,7 +78,10 @@ class Run:
         if not self.load.wait_for_sessions(plan.users, plan.users / plan.arrivals * 3 + 60):
             raise RuntimeError(f"the people do not come: {self.load.folder}/load.log")
         login_s = plan.users / plan.arrivals * 1.5 + 10
+        self._sleep_until(login_s + 2)
+        costs = Costs(self.cluster, self.load)
         self._sleep_until(login_s + CALM_S)
+        self.costs = costs.per_message_us()
         end_s = login_s + plan.seconds
         self._faults(login_s + CALM_S, end_s)
         self.watch.close()
