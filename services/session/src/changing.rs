@@ -8,8 +8,12 @@ use store::Registered;
 
 use crate::lane::Arrival;
 use crate::owner::Owner;
+use crate::resident::Resident;
 use crate::shard::{Cx, State, of_slot};
 use crate::work::{Finish, Inbound};
+
+/// How long work of the store may take at most, in milliseconds: longer than any of its calls, and an item's lifetime.
+const HUSK_MS: u64 = 120_000;
 
 impl State {
     /// Slots are this owner's: what it had on its way there has arrived, ahead of what comes now.
@@ -66,16 +70,43 @@ impl State {
         }
     }
 
+    /// Places that nobody can mean any more are free again.
+    pub(crate) fn sweep_husks(&mut self, now_ms: u64) {
+        while self.common.husks.front().is_some_and(|(since_ms, _)| now_ms > since_ms + HUSK_MS) {
+            if let Some((_, at)) = self.common.husks.pop_front() {
+                self.residents.remove(at);
+            }
+        }
+    }
+
+    /// Slots were to be let go of, and stay: what has waited for that goes on, ahead of what comes now.
+    pub(crate) fn kept(&mut self, owner: &Arc<Owner>, shard: usize, now_ms: u64, slots: &[u16]) {
+        for slot in slots {
+            for inbound in owner.routes.take_over(*slot) {
+                self.inbound(owner, shard, now_ms, inbound);
+            }
+        }
+    }
+
     /// Forgets the accounts of slots, and what has waited for them.
-    pub(crate) fn forget(&mut self, shard: usize, slots: &HashSet<u16>) {
-        let gone: Vec<usize> =
-            self.residents.iter().filter(|(_, one)| slots.contains(&one.slot())).map(|(at, _)| at).collect();
+    pub(crate) fn forget(&mut self, shard: usize, now_ms: u64, slots: &HashSet<u16>) {
+        let gone: Vec<usize> = self
+            .residents
+            .iter()
+            .filter(|(_, one)| !one.gone && slots.contains(&one.slot()))
+            .map(|(at, _)| at)
+            .collect();
         for at in gone {
-            let resident = self.residents.remove(at);
+            let resident = &mut self.residents[at];
             self.common.by_jid.remove(&resident.account.jid);
             for stream in &resident.streams {
                 self.common.by_stream.remove(&stream.id);
             }
+            // Work of the store names an account by its place: nobody may have that before all of it has come.
+            let (jid, host) = (resident.account.jid.clone(), Arc::clone(&resident.host));
+            **resident = Resident::new(jid, host, now_ms);
+            resident.gone = true;
+            self.common.husks.push_back((now_ms, at));
         }
         for slot in slots.iter().filter(|slot| of_slot(**slot) == shard) {
             self.common.set_gathered(*slot, false);

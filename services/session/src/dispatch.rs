@@ -113,6 +113,7 @@ impl State {
                 }
             }
             Work::Taken(slots) => self.taken(owner, &slots),
+            Work::Kept(slots) => self.kept(owner, shard, now_ms, &slots),
             Work::Gathered(slots) => self.gathered(owner, shard, now_ms, &slots),
             Work::Registered(session) => self.registered(owner, shard, now_ms, session),
             Work::Tick => self.tick(owner, shard, now_ms),

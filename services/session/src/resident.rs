@@ -40,6 +40,8 @@ pub(crate) struct Resident {
     pub(crate) removed: bool,
     /// When its cursor was last saved, in unix milliseconds.
     pub(crate) saved_ms: u64,
+    /// Its slot is another's: only its place is kept, for as long as work that names it may come.
+    pub(crate) gone: bool,
 }
 
 /// Work on a store that a lane waits for.
@@ -104,6 +106,7 @@ impl Resident {
             catching_up: false,
             removed: false,
             saved_ms: now_ms,
+            gone: false,
         }
     }
 

@@ -62,6 +62,8 @@ pub(crate) struct Common {
     pub(crate) gathering: Vec<Box<crate::work::Inbound>>,
     /// Whether expired messages of an account are being deleted.
     pub(crate) sweeping: Arc<AtomicBool>,
+    /// Places of accounts whose slots are another's, and since when.
+    pub(crate) husks: VecDeque<(u64, usize)>,
     /// Logins and resumptions that came before that.
     pub(crate) early: Vec<Work>,
     /// For which slots that is over: what has waited has started. A bit each.
@@ -227,7 +229,7 @@ impl State {
         now_ms: u64,
         at: usize,
     ) -> Option<(&'a mut Resident, Cx<'a>)> {
-        let resident = self.residents.get_mut(at)?;
+        let resident = self.residents.get_mut(at).filter(|resident| !resident.gone)?;
         resident.used_ms = now_ms;
         Some((resident, Cx { owner, shard, now_ms, common: &mut self.common }))
     }

@@ -22,8 +22,9 @@ impl State {
     pub(crate) fn tick(&mut self, owner: &Arc<Owner>, shard: usize, now_ms: u64) {
         let mut cursors = Vec::new();
         let mut unused = Vec::new();
+        self.sweep_husks(now_ms);
         for at in std::mem::take(&mut self.common.watched) {
-            let Some(resident) = self.residents.get_mut(at) else { continue };
+            let Some(resident) = self.residents.get_mut(at).filter(|one| !one.gone) else { continue };
             let (used_ms, save) =
                 (resident.used_ms, resident.saved_ms + SAVE_MS < now_ms || resident.is_unused());
             resident.watched = false;

@@ -40,6 +40,8 @@ pub(crate) enum Work {
     EndAll(Jid, &'static str, bool),
     /// Slots are this owner's now.
     Taken(Vec<u16>),
+    /// Slots stay this owner's that were to be let go of.
+    Kept(Vec<u16>),
     /// The sessions of slots are gathered.
     Gathered(Vec<u16>),
     /// The registry had a session when its slot was taken: unless somebody has it now, it is over.

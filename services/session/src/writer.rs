@@ -134,11 +134,6 @@ async fn append(owner: &Owner, rows: &[Row]) -> bool {
                 remove(owner, rows).await;
                 return false;
             }
-            Err(error @ Error::Refused(_)) => {
-                // Nothing was written, so nothing has to be taken back.
-                owner.writer.is_troubled(&error);
-                return false;
-            }
             Err(error @ Error::Unknown(_)) if owner.clock.now_ms() < until_ms => {
                 owner.writer.is_troubled(&error);
                 tokio::time::sleep(Duration::from_millis(RETRY_MS)).await;

@@ -76,8 +76,9 @@ impl Assignments {
     }
 
     /// What to write so that everything has an owner that is there, and each about as much: none, if nothing is to be
-    /// changed. `there` are those who may own, ordered; `gone` says of an owner that its slots may be given away.
-    pub(crate) fn plan(&self, there: &[Life], gone: impl Fn(&Life) -> bool) -> Option<Self> {
+    /// changed. `there` are those who may own, ordered; `gone` says of an owner that its slots may be given away; only with
+    /// `even` is anybody asked for slots that lives.
+    pub(crate) fn plan(&self, there: &[Life], gone: impl Fn(&Life) -> bool, even: bool) -> Option<Self> {
         let mut next = self.clone();
         next.leaving.retain(|life| !gone(life));
         let takers: Vec<&Life> = there.iter().filter(|life| !next.leaving.contains(life)).collect();
@@ -102,7 +103,9 @@ impl Assignments {
             one.owner = heir;
             one.epoch = self.version + 1;
         }
-        even_out(&mut next.slots, &mut has);
+        if even {
+            even_out(&mut next.slots, &mut has);
+        }
         (next != *self).then_some(next)
     }
 
@@ -186,15 +189,19 @@ mod tests {
     #[test]
     fn the_first_member_gets_everything_and_the_second_half_of_it() {
         let (verona, mantua) = (life("verona", 1), life("mantua", 1));
-        let first = written(&empty().plan(std::slice::from_ref(&verona), |_| false).unwrap());
+        let first = written(&empty().plan(std::slice::from_ref(&verona), |_| false, true).unwrap());
         assert_eq!(count(&first, &verona), usize::from(SLOTS));
         assert!(first.slots.iter().all(|one| one.epoch == 1 && one.wanted.is_none()));
-        assert_eq!(first.plan(std::slice::from_ref(&verona), |_| false), None, "nothing is to be changed");
+        assert_eq!(
+            first.plan(std::slice::from_ref(&verona), |_| false, true),
+            None,
+            "nothing is to be changed"
+        );
 
         let both = [mantua.clone(), verona.clone()];
-        let mut second = written(&first.plan(&both, |_| false).unwrap());
+        let mut second = written(&first.plan(&both, |_| false, true).unwrap());
         assert_eq!(count(&second, &verona), usize::from(SLOTS), "nobody has let go yet");
-        assert_eq!(second.plan(&both, |_| false), None, "it was asked for");
+        assert_eq!(second.plan(&both, |_| false, true), None, "it was asked for");
         let asked: Vec<u16> =
             (0..SLOTS).filter(|slot| second.slots[usize::from(*slot)].wanted.is_some()).collect();
         second.release(&verona, &asked);
@@ -203,20 +210,20 @@ mod tests {
         assert!(
             third.slots.iter().all(|one| one.epoch == if one.owner == Some(mantua.clone()) { 3 } else { 1 })
         );
-        assert_eq!(third.plan(&both, |_| false), None);
+        assert_eq!(third.plan(&both, |_| false, true), None);
     }
 
     #[test]
     fn the_dead_are_inherited_evenly_and_under_a_new_epoch() {
         let lives = ["a", "b", "c"].map(|name| life(name, 1));
-        let mut table = written(&empty().plan(&lives, |_| false).unwrap());
+        let mut table = written(&empty().plan(&lives, |_| false, true).unwrap());
         assert!(lives.iter().all(|one| (1_365..=1_366).contains(&count(&table, one))));
-        table = written(&table.plan(&lives[1..], |life| life.name == "a").unwrap());
+        table = written(&table.plan(&lives[1..], |life| life.name == "a", true).unwrap());
         assert!(lives[1..].iter().all(|one| count(&table, one) == 2_048));
         assert_eq!(table.slots.iter().filter(|one| one.epoch == 2).count(), 1_366);
         // It comes back in another life, and is another.
         let again = [life("a", 2), lives[1].clone(), lives[2].clone()];
-        let asked = table.plan(&again, |_| false).unwrap();
+        let asked = table.plan(&again, |_| false, true).unwrap();
         let wanted = asked.slots.iter().filter(|one| one.wanted.as_ref() == Some(&again[0])).count();
         assert!((1_365..=1_366).contains(&wanted), "{wanted}");
     }
@@ -225,27 +232,29 @@ mod tests {
     fn one_that_leaves_is_given_nothing_and_asks_the_others() {
         let (a, b) = (life("a", 1), life("b", 1));
         let both = [a.clone(), b.clone()];
-        let mut table = written(&empty().plan(&both, |_| false).unwrap());
+        let mut table = written(&empty().plan(&both, |_| false, true).unwrap());
         table.leave(&a, std::slice::from_ref(&b));
         let table = written(&table);
-        assert_eq!(table.plan(&both, |_| false), None, "it says itself who gets what");
+        assert_eq!(table.plan(&both, |_| false, true), None, "it says itself who gets what");
         let mut table = table;
         table.release(&a, &(0..SLOTS).collect::<Vec<_>>());
         let table = written(&table);
         assert_eq!(count(&table, &b), usize::from(SLOTS));
-        assert_eq!(table.plan(&both, |_| false), None, "it is leaving still");
-        assert!(table.plan(std::slice::from_ref(&b), |life| life.name == "a").unwrap().leaving.is_empty());
+        assert_eq!(table.plan(&both, |_| false, true), None, "it is leaving still");
+        assert!(
+            table.plan(std::slice::from_ref(&b), |life| life.name == "a", true).unwrap().leaving.is_empty()
+        );
     }
 
     #[test]
     fn the_last_one_that_leaves_keeps_its_slots_for_whoever_comes() {
         let a = life("a", 1);
-        let mut table = written(&empty().plan(std::slice::from_ref(&a), |_| false).unwrap());
+        let mut table = written(&empty().plan(std::slice::from_ref(&a), |_| false, true).unwrap());
         table.leave(&a, &[]);
         table.release(&a, &(0..SLOTS).collect::<Vec<_>>());
         assert_eq!(count(&table, &a), usize::from(SLOTS));
         let b = life("b", 1);
-        let table = written(&table).plan(std::slice::from_ref(&b), |life| life.name == "a").unwrap();
+        let table = written(&table).plan(std::slice::from_ref(&b), |life| life.name == "a", true).unwrap();
         assert_eq!(count(&table, &b), usize::from(SLOTS));
     }
 
@@ -257,7 +266,7 @@ mod tests {
             for there in comings {
                 let lives: Vec<Life> = there.iter().map(|n| life(&n.to_string(), 1)).collect();
                 for _ in 0..4 {
-                    let Some(next) = table.plan(&lives, |life| !lives.contains(life)) else { break };
+                    let Some(next) = table.plan(&lives, |life| !lives.contains(life), true) else { break };
                     proptest::prop_assert!(next.slots.iter().zip(&table.slots).all(|(new, old)|
                         new.owner == old.owner || new.epoch > old.epoch));
                     table = written(&next);

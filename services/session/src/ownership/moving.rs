@@ -17,7 +17,7 @@ use crate::slots::Hold;
 use crate::work::Work;
 
 /// Slots that are let go of at a time: their accounts are away for as long as that takes.
-const SLOTS_AT_A_TIME: usize = 512;
+const SLOTS_AT_A_TIME: usize = 128;
 
 /// How long what is under way may take to be finished before slots move, in milliseconds.
 const QUIET_MS_MAX: u64 = 2_000;
@@ -140,9 +140,9 @@ impl Owner {
             metrics::KEPT.inc_by(slots.len() as u64);
             tracing::warn!(slots = slots.len(), "slots are kept: what is under way in them takes too long");
             for slot in slots {
-                self.slots.set(*slot, epoch, Hold::Owned);
+                self.slots.set(*slot, epoch, Hold::Taking);
             }
-            self.routes.unblock(slots);
+            self.post_slots(slots, Work::Kept);
             self.announce();
         }
     }
@@ -202,7 +202,7 @@ impl Owner {
         }
         let gone: HashSet<u16> = slots.iter().copied().collect();
         for (shard, part) in self.shards.iter().enumerate() {
-            part.state.lock().forget(shard, &gone);
+            part.state.lock().forget(shard, self.clock.now_ms(), &gone);
         }
         self.routes.unblock(slots);
         self.announce();

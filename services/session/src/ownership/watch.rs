@@ -17,6 +17,9 @@ const SUSPECT_MS: u64 = 2_200;
 /// The same if liveness cannot be asked, in milliseconds.
 const SUSPECT_ALONE_MS: u64 = 8_000;
 
+/// Between plans that ask those who have more for slots, in milliseconds.
+const EVEN_MS: u64 = 10_000;
+
 /// One that has not looked for this long does not know who has beaten, in milliseconds.
 const BLIND_MS: u64 = 1_000;
 
@@ -25,6 +28,8 @@ const BLIND_MS: u64 = 1_000;
 pub(super) struct Watch {
     /// The last beat of each life, and when it was first seen.
     beats: BTreeMap<Life, (u64, u64)>,
+    /// When somebody was last asked for slots, or might have been.
+    evened_ms: u64,
     /// When all were last looked at.
     looked_ms: u64,
     /// Since when a life that has slots is known to be fenced or over.
@@ -50,9 +55,14 @@ impl Watch {
         }
         self.notice(&members, table, now_ms);
         let gone = |life: &Life| self.gone.get(life).is_some_and(|since| now_ms >= since + FENCED_MS);
-        if let Some(next) = table.plan(&there, gone)
+        // What was asked for in vain is not asked for again at once: slots that close for nothing cost those who use them.
+        let even = now_ms > self.evened_ms + EVEN_MS;
+        if let Some(next) = table.plan(&there, gone, even)
             && owner.write_table(&next).await
         {
+            if even {
+                self.evened_ms = now_ms;
+            }
             tracing::info!(version = next.version + 1, owners = there.len(), "the table of slots is written");
         }
     }
@@ -163,7 +173,7 @@ mod tests {
         let mut watch = Watch::default();
         let a = Life { name: "a".into(), incarnation: 1 };
         let table = Assignments::decode(0, &bytes::Bytes::new()).unwrap();
-        let table = table.plan(std::slice::from_ref(&a), |_| false).unwrap();
+        let table = table.plan(std::slice::from_ref(&a), |_| false, true).unwrap();
         let fenced = Member { fenced: true, ..member("a", 1) };
         watch.notice(&[member("a", 1)], &table, 5);
         assert!(watch.gone.is_empty());

@@ -279,6 +279,7 @@ async fn a_message_that_was_refused_does_not_wait() {
     stage.switch.fault(Fault::Refused);
     romeo.says(&chat("juliet", "1"));
     romeo.hears("message error juliet: resource-constraint").await;
+    romeo.rest().await; // her archive refuses it, too
     stage.switch.fault(Fault::None);
     let juliet = edge.enters("juliet").await;
     assert_eq!(juliet.rest().await, [""; 0]);
