@@ -84,6 +84,9 @@ kills: ## the disk store, killed KILLS=200 times under writes
 soak: ## STANZAS=100000 through split roles while each in turn is restarted
 	STANZAS=$(or $(STANZAS),100000) $(CARGO) test --locked --package throng-tests --test soak -- --ignored --nocapture
 
+simulate: ## owners, routers and edges in simulated time and trouble, SEEDS=1000 from FIRST=1; SEED=7 is one
+	SEEDS=$(or $(SEEDS),1000) FIRST=$(or $(FIRST),1) $(CARGO) test --locked --package session --lib -- $(if $(SEED),simulation::whatever,simulation::many --ignored) --nocapture
+
 bench: ## the benches; docs/measurements has figures and method
 	$(CARGO) bench --locked --package xmpp --package store --benches $(ARGS)
 
@@ -162,4 +165,4 @@ clean: ## drop what was built, the server's data and the page
 	$(CARGO) clean
 	rm -rf target web/node_modules tests/clients/page/node_modules
 
-.PHONY: help run web check lint fmt-check clippy deny docs-check docs test cover clients fuzz kills soak bench load bench-chat bench-idle bench-login bench-peers bench-tsung faults infra infra-down cluster cluster-down test-cluster test-kube test-scylla archive-model chaos install-tools clean
+.PHONY: help run web check lint fmt-check clippy deny docs-check docs test cover clients fuzz kills soak simulate bench load bench-chat bench-idle bench-login bench-peers bench-tsung faults infra infra-down cluster cluster-down test-cluster test-kube test-scylla archive-model chaos install-tools clean

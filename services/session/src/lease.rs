@@ -60,7 +60,11 @@ impl Lease {
     }
 }
 
+#[cfg(test)]
+pub(crate) use crate::testing::time::boot_ms as now_ms;
+
 /// Milliseconds since the machine was started, those included that it slept.
+#[cfg(not(test))]
 pub(crate) fn now_ms() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     now.tv_sec.unsigned_abs() * 1_000 + now.tv_nsec.unsigned_abs() / 1_000_000

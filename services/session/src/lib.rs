@@ -42,6 +42,8 @@ mod send;
 mod service;
 mod sessions;
 mod shard;
+#[cfg(test)]
+mod simulation;
 mod slots;
 mod stream;
 mod sweep;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -30,6 +30,8 @@ use crate::registrar::Registrar;
 use crate::router_link::Routes;
 use crate::shard::{SHARDS, Shard, of, of_slot};
 use crate::slots::Slots;
+#[cfg(test)]
+use crate::testing::time::unix_ms;
 use crate::tick::TICK_MS;
 use crate::work::Work;
 
@@ -91,7 +93,7 @@ impl Clock {
     /// Unix milliseconds.
     #[cfg_attr(not(test), allow(clippy::unused_self, reason = "only tests put it forward"))]
     pub(crate) fn now_ms(&self) -> u64 {
-        let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64);
+        let now_ms = unix_ms();
         #[cfg(test)]
         let now_ms = now_ms + self.skipped_ms.load(Ordering::Relaxed);
         now_ms
@@ -305,9 +307,19 @@ pub(crate) fn stream_of(resumption_id: &str) -> Option<Origin> {
 /// Bytes nobody can guess.
 pub(crate) fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
+    #[cfg(test)]
+    if crate::simulation::fill(&mut bytes) {
+        return bytes;
+    }
     // Without the system's randomness nothing here is safe, and no client may be let in.
     getrandom::fill(&mut bytes).expect("the system has randomness");
     bytes
+}
+
+#[cfg(not(test))]
+fn unix_ms() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_millis() as u64)
 }
 
 async fn tick(owner: std::sync::Weak<Owner>) {

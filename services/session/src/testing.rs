@@ -6,6 +6,7 @@
 
 pub(crate) mod cities;
 pub(crate) mod edge;
+pub(crate) mod time;
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -97,18 +98,7 @@ impl Stage {
     }
 
     pub(crate) async fn open_at(&self, port: u16, config: &Config) -> House {
-        let host = Host {
-            domain: jid("verona.example"),
-            admins: Vec::new(),
-            contacts: Vec::new(),
-            registration: false,
-            anonymous: false,
-            archive: self.archives,
-            archive_days: self.archive_days,
-            archive_page_max: 100,
-            stanza_bytes_max: 262_144,
-            started_ms: 0,
-        };
+        let host = Host { archive: self.archives, archive_days: self.archive_days, ..host() };
         let (config, store) = (config.clone(), self.store.clone());
         let named = |(at, wire): (usize, &Wire)| Peer { name: at.to_string(), wire: wire.clone() };
         let routers = node::peers::fixed(self.routers.iter().enumerate().map(named).collect());
@@ -210,6 +200,22 @@ impl House {
     /// Accounts in memory.
     pub(crate) async fn residents(&self) -> usize {
         self.at(|owner| owner.shards.iter().map(|shard| shard.state.lock().residents.len()).sum()).await
+    }
+}
+
+/// verona.example.
+pub(crate) fn host() -> Host {
+    Host {
+        domain: jid("verona.example"),
+        admins: Vec::new(),
+        contacts: Vec::new(),
+        registration: false,
+        anonymous: false,
+        archive: true,
+        archive_days: 0,
+        archive_page_max: 100,
+        stanza_bytes_max: 262_144,
+        started_ms: 0,
     }
 }
 

@@ -1,11 +1,9 @@
 //! The registry, liveness and counters in memory.
 
-use std::{
-    collections::BTreeMap,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use super::Memory;
 use crate::{Counters, Liveness, Registered, Registry, Result};

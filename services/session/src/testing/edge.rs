@@ -2,6 +2,7 @@
 
 mod client;
 mod desk;
+pub(crate) mod roaming;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -47,6 +48,8 @@ struct Office {
     desks: HashMap<Origin, Desk>,
     /// Does not say what it keeps.
     mute: bool,
+    /// The owner takes nothing new: what clients say waits for the next one.
+    holds: bool,
 }
 
 impl Edge {

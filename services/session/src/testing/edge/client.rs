@@ -43,7 +43,9 @@ impl Client {
     /// Sends a stanza.
     pub(crate) fn says(&self, xml: &str) {
         let item = self.item(xml);
-        self.edge.says(Say::Item(item.into()));
+        if !self.edge.inner.office.lock().holds {
+            self.edge.says(Say::Item(item.into()));
+        }
     }
 
     fn item(&self, xml: &str) -> Item {
@@ -105,6 +107,8 @@ impl Client {
             let given: Vec<_> = desk.mailbox.drain(..).collect();
             let settled = given.iter().filter(|mail| mail.settles && mail.archive_id >= cursor);
             desk.settled.extend(settled.map(|mail| mail.archive_id));
+            let held = given.iter().filter(|mail| mail.archive_id == 0);
+            desk.recent.extend(held.filter_map(|mail| mail.uid));
             Acked { stream: Some(desk.id), out_n: desk.acked }
         });
         self.edge.says(Say::Acked(acked));

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use node::Outbox;
-use proto::delivery::{Item, Origin};
+use proto::delivery::{Item, Origin, Uid};
 use proto::session::edge_frame::Kind as Say;
 use proto::session::{Above, Attach, Deliver, EdgeFrame, OpenIq, Resumed};
 use xmpp::stanza::Stanza;
@@ -34,6 +34,8 @@ pub(crate) struct Desk {
     pub(crate) position: u64,
     pub(crate) settled: Vec<u64>,
     pub(crate) open_iq: Vec<OpenIq>,
+    /// Uids of what its client has acknowledged and no archive has.
+    pub(crate) recent: Vec<Uid>,
     pub(crate) closed: Option<String>,
     pub(crate) hibernated: bool,
     pub(crate) lost: bool,
@@ -86,7 +88,7 @@ impl Desk {
                 address: String::new(),
                 lost: self.lost,
                 last: false,
-                recent: Vec::new(),
+                recent: self.recent.clone(),
                 epoch: 0,
             }
             .into(),
