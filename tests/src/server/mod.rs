@@ -238,7 +238,8 @@ impl Server {
     fn proc_files(&self, role: Role, name: &str) -> impl Iterator<Item = String> {
         let running = self.lock();
         let pids: Vec<u32> = running.get(&role).into_iter().flatten().filter_map(Process::pid).collect();
-        pids.into_iter().map(move |pid| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default())
+        pids.into_iter()
+            .map(move |pid| std::fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default())
     }
 
     /// Lines of the logs that no log should have: panics.
