@@ -27,6 +27,8 @@ class Client:
         self.edges, self.domain, self.name, self.resource, self.heard = edges, domain, name, resource, heard
         self.jid = f"{name}@{domain}/{resource}"
         self.resumptions = 0
+        # Sent first in each session that is no resumed one.
+        self.greeting = ""
         # Why streams could not be resumed.
         self.lost: list[str] = []
         # Why connections ended, in turn.
@@ -73,13 +75,23 @@ class Client:
         self.send(f"<iq type='{kind}' id='{id}'{f' to={to!r}' if to else ''}>{payload}</iq>")
         return await answer
 
+    async def fate(self, within_s: float) -> str:
+        """`there`, if it is answered; else why not."""
+        if not self.online.is_set():
+            return " then ".join(self.ends[-3:]) or "never logged in"
+        try:
+            await asyncio.wait_for(self.ask("get", "<query xmlns='jabber:iq:roster'/>"), within_s)
+            return "there"
+        except asyncio.TimeoutError:
+            return f"silent on edge {self._edge % len(self.edges)}, {len(self._sent)} unacknowledged, {self._handled} handled"
+
     async def _stay(self) -> None:
         while True:
             try:
                 await asyncio.wait_for(self._log_in(), PATIENCE_S)
                 reason = await self._listen()
-            except (OSError, EOFError, asyncio.TimeoutError, Refused) as error:
-                reason = str(error)
+            except Exception as error:  # whatever it was, the next attempt may go better
+                reason = f"{type(error).__name__}: {error}"
             self.ends.append(reason)
             self.online.clear()
             if self._stream:
@@ -137,6 +149,8 @@ class Client:
                 self.lost.append(ET.tostring(answer, "unicode"))
                 self._previd = ""
             await self._bind(stream)
+            if self.greeting:
+                self._sent.insert(0, self.greeting)
             self._begin(stream)
         except BaseException:
             if stream is not self._stream:

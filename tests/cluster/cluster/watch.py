@@ -52,8 +52,8 @@ class Watch:
 
     async def _start(self) -> None:
         self.watcher = Client(self.edges, self.domain, "watcher", "tower", self._heard)
+        self.watcher.greeting = "<presence/>"
         await self.watcher.start()
-        self.watcher.send("<presence/>")
         for number in range(SUBJECTS):
             name = f"subject{number}"
             subject = Client(self.edges, self.domain, name, "street", lambda stanza, name=name: self._asked(name, stanza))
@@ -90,6 +90,9 @@ class Watch:
                 await self._says(other, f"after-{number}")
         took = await self._is_seen(PATIENCE_S)
         wrong = {name: self.seen.get(name, "") for name, words in self.truth.items() if self.seen.get(name) != words}
+        # Whether it is they or their server who do not see.
+        people = {client.name: await client.fate(WITHIN_S) for client in [self.watcher, *self.subjects]} if wrong else {}
+        wrong |= {name: fate for name, fate in people.items() if fate != "there"}
         twins = await self._fates()
         await self._says(gone, f"back-{number}")
         forgotten = [reason for client in [self.watcher, *self.subjects] for reason in client.lost]
@@ -111,16 +114,7 @@ class Watch:
         while not all(twin.online.is_set() or twin.replaced for twin in self.twins) and time.monotonic() < deadline:
             await asyncio.sleep(0.1)
         await asyncio.sleep(0.5)
-        return [await self._fate(twin) for twin in self.twins]
-
-    async def _fate(self, twin: Client) -> str:
-        if not twin.online.is_set():
-            return " then ".join(twin.ends)
-        try:
-            await asyncio.wait_for(twin.ask("get", "<query xmlns='jabber:iq:roster'/>"), WITHIN_S)
-            return "there"
-        except asyncio.TimeoutError:
-            return "silent"
+        return [await twin.fate(WITHIN_S) for twin in self.twins]
 
     async def _twins_go(self) -> None:
         for twin in self.twins:
