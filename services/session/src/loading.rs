@@ -50,7 +50,7 @@ pub(crate) async fn load(
         features::mam::preferences::load(&*store.documents, jid),
         store.cursors.load(jid),
     )?;
-    Ok(Some(Stored { roster, blocked, pushes, archiving, last_id, cursor, tail, hibernated }))
+    Ok(Some(Stored { roster, blocked, archiving, last_id, cursor, pushes, tail, hibernated }))
 }
 
 impl Resident {

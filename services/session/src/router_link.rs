@@ -187,13 +187,16 @@ impl Routes {
         if owner.slots.hold(slot) == Hold::Taking {
             owner.slots.set(slot, owner.slots.epoch(slot), Hold::Owned);
         }
-        let Some(path) = sending.paths.remove(&slot) else { return Vec::new() };
-        if let Some(router) = path.router {
-            path.unfinished.iter().for_each(|unfinished| {
+        let Some(path) = sending.paths.get_mut(&slot) else { return Vec::new() };
+        // Whoever has the slot after this owner has heard of its runs: they are counted on.
+        path.blocked = false;
+        let (unfinished, router) = (std::mem::take(&mut path.unfinished), path.router.take());
+        if let Some(router) = router {
+            for unfinished in &unfinished {
                 sending.routers[router].slots.remove(&unfinished.seq);
-            });
+            }
         }
-        path.unfinished.into_iter().filter_map(Unfinished::back).collect()
+        unfinished.into_iter().filter_map(Unfinished::back).collect()
     }
 
     /// Slots are another's for good: what has waited for that is sent.
@@ -205,6 +208,12 @@ impl Routes {
                 sending.restart(*slot);
             }
         }
+    }
+
+    /// The present run to a slot.
+    #[cfg(test)]
+    pub(crate) fn run(&self, slot: u16) -> u64 {
+        self.sending.lock().paths.get(&slot).map_or(0, |path| path.run)
     }
 
     /// Whether nothing is on its way to other owners.

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use store::Uid;
+
 use crate::config::Config;
 use crate::owner::Owner;
-use crate::testing::{Client, Edge, House, PATIENCE, Role, Stage, account, chat};
+use crate::slots::Hold;
+use crate::testing::{Client, Edge, House, PATIENCE, Role, Stage, account, chat, stanza};
+use crate::work::{Finish, Inbound};
 
 /// Owners that share their slots, and a router between them.
 struct League {
@@ -32,7 +36,7 @@ impl House {
     async fn has(&self, slots: std::ops::RangeInclusive<usize>) {
         let has = async {
             loop {
-                let count = self.at(|owner| owner.slots.held(|hold| hold == crate::slots::Hold::Owned).len());
+                let count = self.at(|owner| owner.slots.held(|hold| hold == Hold::Owned).len());
                 if slots.contains(&count.await) {
                     return;
                 }
@@ -201,4 +205,30 @@ async fn a_fenced_owner_does_nothing_any_more() {
     romeo.says(&chat("romeo", "1"));
     assert_eq!(romeo.rest().await.len(), 0);
     assert_eq!(league.stage.archive("romeo").await.len(), before);
+}
+
+/// Something is sent to juliet's slot while it is another's, and comes back as it becomes this owner's; the run it was
+/// sent under.
+async fn goes_and_comes(house: &House) -> u64 {
+    house
+        .at(|owner| {
+            let slot = node::slots::of(account("juliet").as_str(), "");
+            let (uid, finish, stanza) = (Uid::default(), Finish::Nobody, stanza("<message/>"));
+            let inbound = Inbound { uid, finish, must: true, to: account("juliet"), stanza };
+            owner.slots.set(slot, 1, Hold::Absent);
+            owner.routes.send(slot, owner.clock.now_ms(), Box::new(inbound));
+            let run = owner.routes.run(slot);
+            owner.slots.set(slot, 2, Hold::Taking);
+            assert_eq!(owner.routes.take_over(slot).len(), 1);
+            run
+        })
+        .await
+}
+
+#[tokio::test]
+async fn runs_are_counted_on_when_a_slot_goes_to_and_fro() {
+    let league = League::new().await;
+    let verona = league.opens("verona").await;
+    let first = goes_and_comes(&verona).await;
+    assert!(goes_and_comes(&verona).await > first, "whoever had it meanwhile has heard of the first");
 }

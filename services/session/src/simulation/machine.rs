@@ -26,7 +26,7 @@ pub(super) struct Machine {
 impl Time {
     pub(super) fn begin() -> Self {
         // Clocks start at what it really is, and can only be put forward.
-        Self { began: Instant::now() + Duration::from_secs(3_600), ms: 0 }
+        Self { began: Instant::now() + Duration::from_hours(1), ms: 0 }
     }
 
     fn instant(self) -> Instant {

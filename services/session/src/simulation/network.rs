@@ -337,7 +337,7 @@ impl Service<Request<Body>> for Line {
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let Self { network, from, to } = self.clone();
         Box::pin(async move {
-            Ok(network.connect(from, to, request).await.unwrap_or_else(|status| status.into_http()))
+            Ok(network.connect(from, to, request).await.unwrap_or_else(tonic::Status::into_http))
         })
     }
 }

@@ -163,7 +163,9 @@ impl Edge {
             let (stream, generation, in_base) = (Some(desk.id), desk.generation, desk.in_n);
             Enable { stream, generation, resume: true, max_s: 0, in_base }
         });
-        asked.into_iter().for_each(|enable| self.says(Say::Enable(enable)));
+        for enable in asked {
+            self.says(Say::Enable(enable));
+        }
     }
 
     /// The client of a stream, if its answer has come and it is one; an answer that is none is the condition.
