@@ -48,13 +48,12 @@ pub(crate) fn own(data: &Path, domains: &[Jid]) -> anyhow::Result<Own> {
     lock.lock()?;
     let authority = folder.join("ca.pem");
     let certificate = Certificate { chain: folder.join("chain.pem"), key: folder.join("key.pem") };
-    let issuer = match read_authority(&folder, OWN) {
-        Some(issuer) => issuer,
-        None => {
-            // Certificates of another authority would not be trusted.
-            let _ = fs::remove_file(&certificate.chain);
-            make_authority(&folder, OWN)?
-        }
+    let issuer = if let Some(issuer) = read_authority(&folder, OWN) {
+        issuer
+    } else {
+        // Certificates of another authority would not be trusted.
+        let _ = fs::remove_file(&certificate.chain);
+        make_authority(&folder, OWN)?
     };
     let names: Vec<String> = domains.iter().map(|domain| domain.domain().to_owned()).collect();
     if !still_good(&certificate.chain, &names) {

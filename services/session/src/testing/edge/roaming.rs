@@ -163,7 +163,7 @@ impl Edge {
             let (stream, generation, in_base) = (Some(desk.id), desk.generation, desk.in_n);
             Enable { stream, generation, resume: true, max_s: 0, in_base }
         });
-        for enable in asked {
+        if let Some(enable) = asked {
             self.says(Say::Enable(enable));
         }
     }
