@@ -37,7 +37,7 @@ impl Owner {
     /// Does what the table says of this owner.
     pub(crate) async fn adopt(self: &Arc<Self>, table: &Assignments) {
         let me = self.life();
-        let (mut take, mut asked) = (Vec::new(), Vec::new());
+        let (mut take, mut asked, mut stay) = (Vec::new(), Vec::new(), Vec::new());
         for (slot, one) in (0_u16..).zip(&table.slots) {
             let mine = one.owner.as_ref() == Some(&me);
             match (self.slots.hold(slot), mine) {
@@ -46,10 +46,13 @@ impl Owner {
                 (Hold::Absent, false) => drop(self.released.lock().remove(&slot)),
                 (_, false) => return self.end_fenced(),
                 (_, true) if one.wanted.is_some() => asked.push(slot),
+                // That they stay was written, and the answer lost.
+                (Hold::Closing, true) => stay.push((slot, one.epoch)),
                 (_, true) => {}
             }
         }
         self.take(&take);
+        self.go_on_with(&stay);
         for some in asked.chunks(SLOTS_AT_A_TIME) {
             if !self.let_go(some).await {
                 return;
@@ -139,12 +142,20 @@ impl Owner {
         if self.write_table(&table).await {
             metrics::KEPT.inc_by(slots.len() as u64);
             tracing::warn!(slots = slots.len(), "slots are kept: what is under way in them takes too long");
-            for slot in slots {
-                self.slots.set(*slot, epoch, Hold::Taking);
-            }
-            self.post_slots(slots, Work::Kept);
-            self.announce();
+            self.go_on_with(&slots.iter().map(|slot| (*slot, epoch)).collect::<Vec<_>>());
         }
+    }
+
+    /// Slots that were closing are owned on, under their new epochs.
+    fn go_on_with(self: &Arc<Self>, slots: &[(u16, u64)]) {
+        if slots.is_empty() {
+            return;
+        }
+        for (slot, epoch) in slots {
+            self.slots.set(*slot, *epoch, Hold::Taking);
+        }
+        self.post_slots(&slots.iter().map(|(slot, _)| *slot).collect::<Vec<_>>(), Work::Kept);
+        self.announce();
     }
 
     /// Completes when nothing is under way in these slots; false: that takes too long.
