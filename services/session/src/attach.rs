@@ -118,13 +118,13 @@ impl Resident {
             self.archive.given(settled, false);
             self.settle(cx, settled);
         }
-        if link.is_some() && cx.common.is_gathered(self.slot()) {
+        if link.is_some() && cx.common.is_gathered(self.slot) {
             self.announce_again(cx, id);
         }
         if eligible && !self.catching_up {
             self.catching_up = true;
             // What senders send again is here when gathering is over: some of it comes before what was stored.
-            if cx.common.is_gathered(self.slot()) {
+            if cx.common.is_gathered(self.slot) {
                 self.arrive_next(cx, Arrival::CatchUp);
             }
         }

@@ -29,7 +29,7 @@ impl State {
         for slot in slots {
             self.common.set_gathered(*slot, true);
         }
-        let there = self.residents.iter().filter(|(_, one)| one.catching_up && slots.contains(&one.slot()));
+        let there = self.residents.iter().filter(|(_, one)| one.catching_up && slots.contains(&one.slot));
         for at in there.map(|(at, _)| at).collect::<Vec<_>>() {
             if let Some((resident, mut cx)) = self.resident(owner, shard, now_ms, at) {
                 resident.arrive_next(&mut cx, Arrival::CatchUp);
@@ -93,7 +93,7 @@ impl State {
         let gone: Vec<usize> = self
             .residents
             .iter()
-            .filter(|(_, one)| !one.gone && slots.contains(&one.slot()))
+            .filter(|(_, one)| !one.gone && slots.contains(&one.slot))
             .map(|(at, _)| at)
             .collect();
         for at in gone {

@@ -32,16 +32,12 @@ impl Resident {
     /// A session hibernates: it is written, and then its edge is told.
     pub(crate) fn save_hibernated(&mut self, cx: &mut Cx<'_>, id: Origin, tell: Option<(Link, u64)>) {
         let Some(stream) = self.stream_mut(id) else { return };
+        let numbers = numbers(stream);
         let saved = stream.saved.get_or_insert_default();
         if tell.is_some() {
             saved.tell = tell;
         }
-        let numbers = numbers(stream);
-        let saved = stream.saved.get_or_insert_default();
-        if saved.writing {
-            return;
-        }
-        if saved.of == Some(numbers) && saved.tell.is_none() {
+        if saved.writing || saved.of == Some(numbers) && saved.tell.is_none() {
             return;
         }
         saved.writing = true;

@@ -58,7 +58,7 @@ impl Resident {
     pub(crate) fn load(&self, cx: &Cx<'_>, after_ms: u64) {
         let (store, jid, at) = (cx.owner.store.clone(), self.account.jid.clone(), self.at);
         let since_ms = cx.owner.marks_since_ms(cx.now_ms);
-        let epoch = cx.owner.slots.epoch(self.slot());
+        let epoch = cx.owner.slots.epoch(self.slot);
         cx.spawn(async move {
             tokio::time::sleep(Duration::from_millis(after_ms)).await;
             let account = load(&store, &jid, epoch, since_ms).await;

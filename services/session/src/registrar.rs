@@ -47,13 +47,13 @@ impl Resident {
             edge: stream.link.as_ref().map(|link| link.member().to_owned()).unwrap_or_default(),
             resumable_ms: if stream.resume { u64::from(stream.max_s) * 1_000 } else { 0 },
         };
-        cx.owner.registrar.change(self.slot(), id, Some(session));
+        cx.owner.registrar.change(self.slot, id, Some(session));
     }
 
     /// A session is over.
     pub(crate) fn unregister(&self, cx: &Cx<'_>, id: Origin) {
         if cx.owner.config.shared {
-            cx.owner.registrar.change(self.slot(), id, None);
+            cx.owner.registrar.change(self.slot, id, None);
         }
     }
 }

@@ -16,6 +16,8 @@ use crate::stream::Stream;
 pub(crate) struct Resident {
     /// Where in its shard.
     pub(crate) at: usize,
+    /// Where it belongs: asked for with every row.
+    pub(crate) slot: u16,
     pub(crate) account: Account,
     pub(crate) host: Arc<Host>,
     /// One for each of `account.sessions`, in any order.
@@ -92,6 +94,7 @@ impl Resident {
     pub(crate) fn new(jid: Jid, host: Arc<Host>, now_ms: u64) -> Self {
         Self {
             at: 0,
+            slot: node::slots::of(jid.as_str(), ""),
             account: Account::new(jid, store::Roster::default(), Vec::new()),
             host,
             streams: Vec::new(),
@@ -116,11 +119,6 @@ impl Resident {
 
     pub(crate) fn stream_mut(&mut self, id: Origin) -> Option<&mut Stream> {
         self.streams.iter_mut().find(|stream| stream.id == id)
-    }
-
-    /// Where it belongs.
-    pub(crate) fn slot(&self) -> u16 {
-        node::slots::of(self.account.jid.as_str(), "")
     }
 
     /// Whether something of it is under way.

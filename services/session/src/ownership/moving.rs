@@ -167,7 +167,7 @@ impl Owner {
             let busy = |shard: usize| {
                 let state = self.shards[shard].state.lock();
                 let mut there = state.residents.iter().map(|(_, resident)| resident);
-                there.any(|resident| slots.contains(&resident.slot()) && resident.is_busy())
+                there.any(|resident| slots.contains(&resident.slot) && resident.is_busy())
             };
             if !(0..SHARDS).any(busy) {
                 return true;
@@ -185,7 +185,7 @@ impl Owner {
         for shard in &self.shards {
             let mut state = shard.state.lock();
             for (_, resident) in &mut state.residents {
-                if slots.contains(&resident.slot()) && !resident.absent && !resident.removed {
+                if slots.contains(&resident.slot) && !resident.absent && !resident.removed {
                     if std::mem::take(&mut resident.archive.changed) {
                         cursors.push((resident.account.jid.clone(), resident.archive.cursor()));
                     }
