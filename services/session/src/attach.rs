@@ -17,6 +17,7 @@ use crate::marks::Marks;
 use crate::resident::Resident;
 use crate::shard::Cx;
 use crate::stream::{Inbound, Mail, OpenIq, Outbound, Stream};
+use crate::uid;
 
 impl Resident {
     pub(crate) fn start_attach(&mut self, cx: &mut Cx<'_>, id: Origin, link: &Link, attach: wire::Attach) {
@@ -56,6 +57,7 @@ impl Resident {
         }
         stream.link = Some(link.clone());
         stream.deadline_ms = 0;
+        stream.inbound.torn = false;
         Self::discard_saved(stream, cx);
         self.register(cx, id);
         if attach.managed {
@@ -103,7 +105,10 @@ impl Resident {
         stream.open_iqs = attach.open_iq.into_iter().filter_map(|iq| open_iq(&iq, cx)).collect();
         self.refill(cx, &mut stream, attach.mailbox);
         for uid in attach.recent {
-            self.knows(cx, Some(uid));
+            if let Some(uid) = self.knows(cx, Some(uid)) {
+                // Whoever has the stream next has to know it as well.
+                self.marks.get_or_insert_with(|| Marks::new(cx.now_ms)).acknowledged(uid);
+            }
         }
         cx.common.by_stream.insert(id, self.at);
         self.account.sessions.reserve_exact(1);
@@ -153,8 +158,7 @@ impl Resident {
 
     /// What the owner before this one had received and no archive has.
     fn knows(&mut self, cx: &Cx<'_>, uid: Option<proto::delivery::Uid>) -> Option<Uid> {
-        let uid = uid?;
-        let uid = Uid { origin: carry::origin(uid.origin).ok()?, n: uid.n, k: uid.k };
+        let uid = uid::unpack(&uid?)?;
         self.marks.get_or_insert_with(|| Marks::new(cx.now_ms)).add(uid);
         Some(uid)
     }

@@ -43,7 +43,7 @@ impl Resident {
         };
         match frame {
             FromEdge::Item { generation, n, stanza } => {
-                if generation == stream.generation {
+                if generation == stream.generation && !stream.inbound.torn {
                     self.client_stanza(cx, id, n, stanza);
                 }
             }
@@ -58,6 +58,13 @@ impl Resident {
                 }
             }
             FromEdge::Attach(_) => {}
+        }
+    }
+
+    /// A stanza of a stream was left out: those behind it are, too, until its edge attaches it again.
+    pub(crate) fn tear(&mut self, id: Origin) {
+        if let Some(stream) = self.stream_mut(id) {
+            stream.inbound.torn = true;
         }
     }
 
@@ -185,7 +192,8 @@ impl Resident {
         self.finish_part(cx, id, n);
     }
 
-    /// Answers a client's stanza with an error, unless one has answered it already.
+    /// Answers a client's stanza with an error, unless one has answered it already. It is finished when the edge has been sent
+    /// the answer: of whatever is forgotten before, the edge has the stanza still, and the next owner decides.
     pub(crate) fn answer_refused(&mut self, cx: &mut Cx<'_>, id: Origin, n: u64, error: StanzaError) {
         let jid = self.account.session(id).map(|session| session.jid.clone());
         let stanza = self.stream_mut(id).and_then(|stream| stream.inbound.take_stanza(n));
@@ -193,25 +201,41 @@ impl Resident {
             && let Some(answer) = stanza.with_from(jid).error(error)
         {
             self.close_iq(id, &answer);
-            self.arrive(cx, Arrival::ToSession(id, answer));
+            if let Some(stream) = self.stream_mut(id) {
+                stream.inbound.answering(n);
+            }
+            self.arrive(cx, Arrival::ToSession(id, Some(n), answer));
+        }
+    }
+
+    /// The error has left.
+    pub(crate) fn answered(&mut self, cx: &mut Cx<'_>, id: Origin, n: u64) {
+        if self.stream_mut(id).is_some_and(|stream| stream.inbound.answered(n)) {
+            self.handled(cx, id);
         }
     }
 
     pub(crate) fn finish_part(&mut self, cx: &mut Cx<'_>, id: Origin, n: u64) {
-        let at = self.at;
-        if let Some(stream) = self.stream_mut(id)
-            && stream.inbound.finish(n)
-        {
-            cx.common.handled.push((at, id));
-            self.watch(cx);
-            self.resume_when_finished(cx, id);
+        if self.stream_mut(id).is_some_and(|stream| stream.inbound.finish(n)) {
+            self.handled(cx, id);
         }
+    }
+
+    /// More of what a client sent is finished.
+    pub(crate) fn handled(&mut self, cx: &mut Cx<'_>, id: Origin) {
+        cx.common.handled.push((self.at, id));
+        self.watch(cx);
+        self.resume_when_finished(cx, id);
     }
 
     /// Tells the edge of a stream how far its stanzas are finished.
     pub(crate) fn tell_handled(&self, cx: &mut Cx<'_>, id: Origin) {
         let Some(stream) = self.stream(id) else { return };
         let Some(link) = &stream.link else { return };
+        if stream.outbound.sent < stream.outbound.n {
+            // An answer to it may be what the edge does not take yet: it hears of it when that has left.
+            return;
+        }
         let above = stream.inbound.finished_above().map(|n| wire::Above { n, hash: 0 }).collect();
         let frame = wire::Handled {
             stream: carry::pack_origin(id),

@@ -4,16 +4,17 @@ use features::about::At;
 use features::account::{Origin, Session, blob};
 use features::context::Next;
 use node::carry;
-use proto::delivery;
 use proto::session as wire;
 use proto::session::owner_frame::Kind as Frame;
 use store::Uid;
 use xmpp::stanza::Stanza;
 
 use crate::lane::Arrival;
+use crate::marks::Marks;
 use crate::resident::Resident;
 use crate::shard::{Cx, Held};
 use crate::stream::{Mail, Stream};
+use crate::uid;
 use crate::work::Finish;
 
 /// A mailbox that is full by this part of its limit takes no more of what is stored.
@@ -86,8 +87,10 @@ impl Resident {
 
     /// Sends what is in a session's mailbox and has not left for its edge.
     pub(crate) fn send_mailbox(&mut self, cx: &mut Cx<'_>, id: Origin) {
+        let at = self.at;
         if let Some(stream) = self.stream_mut(id) {
             stream.send(cx);
+            cx.common.handled.push((at, id));
         }
     }
 
@@ -139,6 +142,9 @@ impl Resident {
             Self::released(cx, mail.held, true);
             if mail.settles {
                 self.settle(cx, mail.archive_id);
+            }
+            if let Some(uid) = mail.uid {
+                self.marks.get_or_insert_with(|| Marks::new(cx.now_ms)).acknowledged(uid);
             }
         }
         // The next tick gives back the room of what is empty now.
@@ -262,11 +268,7 @@ impl Stream {
             settles: mail.settles,
             stanza: mail.stanza.clone(),
             held: mail.held != 0,
-            uid: mail.uid.map(|uid| delivery::Uid {
-                origin: carry::pack_origin(uid.origin),
-                n: uid.n,
-                k: uid.k,
-            }),
+            uid: mail.uid.map(uid::pack),
         }
     }
 }

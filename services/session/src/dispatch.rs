@@ -26,11 +26,15 @@ impl State {
                 self.attach(owner, shard, now_ms, stream, &link, attach);
             }
             Work::Stream(stream, link, frame) => {
+                let at = self.common.by_stream.get(&stream).copied();
                 if !owner.slots.takes(slot_of(&stream)) && matches!(frame, FromEdge::Item { .. }) {
-                    // Its edge keeps it, and says it to whoever has the slot next.
+                    // Its edge keeps it, and says it to whoever has the slot next: perhaps to this owner.
+                    if let Some((resident, _)) = at.and_then(|at| self.resident(owner, shard, now_ms, at)) {
+                        resident.tear(stream);
+                    }
                     return;
                 }
-                let Some(at) = self.common.by_stream.get(&stream).copied() else {
+                let Some(at) = at else {
                     // Told late, or by an edge that was thought dead: its client has to log in again.
                     if let FromEdge::Item { generation, .. } = frame {
                         link.send_one(close(&stream, generation, "connection-timeout"));
@@ -83,10 +87,11 @@ impl State {
                 }
             }
             Work::Loaded(at, loaded) => {
+                let Some(slot) = self.residents.get(at).map(|resident| resident.slot) else { return };
                 if let Some((resident, mut cx)) = self.resident(owner, shard, now_ms, at) {
                     resident.loaded(&mut cx, *loaded);
                 }
-                owner.gathering.load_ends();
+                owner.gathering.load_ends(slot);
                 self.forget_absent(at);
             }
             Work::Continued(at, after) => {
@@ -184,7 +189,7 @@ impl State {
             self.common.by_jid.insert(jid.clone(), at);
             let (resident, cx) = self.resident(owner, shard, now_ms, at)?;
             resident.at = at;
-            owner.gathering.load_begins();
+            owner.gathering.load_begins(resident.slot);
             resident.begin(Pending::Load);
             resident.load(&cx, 0);
             at

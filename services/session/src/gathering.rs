@@ -5,10 +5,11 @@
 //! lifetime.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use hashbrown::HashSet;
+use node::slots::SLOTS;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -23,8 +24,8 @@ pub(crate) struct Gathering {
     /// Edges that are configured; 0: those that the registry names, and those that are connected.
     edges: usize,
     batches: Mutex<Vec<Arc<Batch>>>,
-    /// Accounts that are being read: what came for their streams has not gone its way yet.
-    loading: AtomicUsize,
+    /// Accounts of each slot that are being read: what came for their streams has not gone its way yet.
+    loading: Box<[AtomicU32]>,
 }
 
 /// Slots that were taken together.
@@ -38,7 +39,7 @@ pub(crate) struct Batch {
 
 impl Gathering {
     pub(crate) fn new(edges: usize) -> Self {
-        Self { edges, batches: Mutex::default(), loading: AtomicUsize::new(0) }
+        Self { edges, batches: Mutex::default(), loading: (0..SLOTS).map(|_| AtomicU32::new(0)).collect() }
     }
 
     /// Slots begin to be gathered.
@@ -88,24 +89,29 @@ impl Gathering {
         }
     }
 
-    /// An account is about to be read.
-    pub(crate) fn load_begins(&self) {
-        self.loading.fetch_add(1, Ordering::AcqRel);
+    /// An account of a slot is about to be read.
+    pub(crate) fn load_begins(&self, slot: u16) {
+        self.loading(slot).fetch_add(1, Ordering::AcqRel);
     }
 
     /// It is here, or there is none.
-    pub(crate) fn load_ends(&self) {
-        self.loading.fetch_sub(1, Ordering::AcqRel);
+    pub(crate) fn load_ends(&self, slot: u16) {
+        self.loading(slot).fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// Completes when no account is being read, and has not been for a moment: what edges said of its streams is at the
-    /// accounts it is for.
-    pub(crate) async fn settled(&self) {
+    /// Completes when no account of a batch is being read, and has not been for a moment: what edges said of its streams is
+    /// at the accounts it is for.
+    pub(crate) async fn settled(&self, batch: &Batch) {
         let mut quiet = 0;
         while quiet < QUIET_LOOKS {
             tokio::time::sleep(LOOK).await;
-            quiet = if self.loading.load(Ordering::Acquire) == 0 { quiet + 1 } else { 0 };
+            let loading = batch.slots.iter().any(|slot| self.loading(*slot).load(Ordering::Acquire) > 0);
+            quiet = if loading { 0 } else { quiet + 1 };
         }
+    }
+
+    fn loading(&self, slot: u16) -> &AtomicU32 {
+        &self.loading[usize::from(slot)]
     }
 }
 

@@ -13,6 +13,7 @@ use crate::edges::Link;
 use crate::resident::Resident;
 use crate::shard::Cx;
 use crate::stream::{Mail, Stream};
+use crate::uid;
 use crate::work::Work;
 
 /// What is known of a hibernating stream's copy in the store.
@@ -138,6 +139,7 @@ impl Resident {
             max_s: stream.max_s,
             in_base: stream.in_base,
             out_base: stream.out_base,
+            recent: self.acknowledged(),
             lost: true,
             ..wire::Attach::default()
         };
@@ -176,11 +178,7 @@ fn deliver(stream: &Stream, mail: &Mail) -> wire::Deliver {
         archive_id: mail.archive_id,
         settles: mail.settles,
         stanza: mail.stanza.clone(),
-        uid: mail.uid.map(|uid| proto::delivery::Uid {
-            origin: carry::pack_origin(uid.origin),
-            n: uid.n,
-            k: uid.k,
-        }),
+        uid: mail.uid.map(uid::pack),
         ..wire::Deliver::default()
     }
 }

@@ -54,7 +54,7 @@ impl Resident {
             .with_to(iq.to.clone())
             .with_id(iq.id.clone());
         if let Some(answer) = request.error(StanzaError::from(Condition::RemoteServerTimeout)) {
-            self.arrive(cx, Arrival::ToSession(id, answer));
+            self.arrive(cx, Arrival::ToSession(id, None, answer));
         }
     }
 }

@@ -41,8 +41,9 @@ impl Resident {
         match arrival {
             Arrival::Own { stream, n, stanza } => self.start_own(cx, stream, n, stanza),
             Arrival::Inbound(inbound) => self.start_inbound(cx, inbound),
-            Arrival::ToSession(stream, stanza) => {
-                let effects = vec![Effect::Output(Output::ToSession { stream, stanza })];
+            Arrival::ToSession(stream, n, stanza) => {
+                let mut effects = vec![Effect::Output(Output::ToSession { stream, stanza })];
+                effects.extend(n.map(|n| Effect::Answered(stream, n)));
                 self.push(cx, Entry { wait: Wait::Nothing, effects, finish: Finish::Nobody });
             }
             Arrival::Enable(enable) => {

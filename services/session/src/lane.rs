@@ -26,8 +26,8 @@ pub(crate) enum Arrival {
     },
     /// A stanza for it.
     Inbound(Box<Inbound>),
-    /// A stanza that the owner made for one of its sessions, such as the error for a refused one.
-    ToSession(Origin, Stanza),
+    /// A stanza that the owner made for one of its sessions, and which of the session's own it answers, if that waits for it.
+    ToSession(Origin, Option<u64>, Stanza),
     /// An edge attaches a stream, or says something of one whose attaching has not started.
     Edge(Origin, Link, Box<FromEdge>),
     Enable(wire::Enable),
@@ -84,6 +84,10 @@ pub(crate) enum Effect {
     Iq(Box<Inbound>),
     /// Copies of a sent message for the sender's other sessions.
     Sent(Origin, Box<Stanza>),
+    /// A copy of a stanza that was received before.
+    Again(Box<Inbound>),
+    /// A refused stanza of a client has been answered.
+    Answered(Origin, u64),
     /// Begin an edge's counting.
     Enabled(wire::Enable),
 }

@@ -50,6 +50,7 @@ mod sweep;
 #[cfg(test)]
 mod testing;
 mod tick;
+mod uid;
 mod unseen;
 mod work;
 mod writer;

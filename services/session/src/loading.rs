@@ -104,7 +104,7 @@ impl Resident {
         self.refuse_all(cx, Condition::ResourceConstraint);
         if again {
             self.absent = false;
-            cx.owner.gathering.load_begins();
+            cx.owner.gathering.load_begins(self.slot);
             self.begin(Pending::Load);
             let lane = self.lane_mut();
             lane.edges = kept.len();

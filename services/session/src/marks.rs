@@ -1,25 +1,81 @@
 //! Uids of what was received and sent, so that what comes again is not handled again (docs/delivery.md §4, §6).
 //!
-//! While this owner lives, first arrivals of an origin are in order: the highest number stands for all before it. What
-//! the owner before it had stored is known one by one, since its writes ran ahead of what it gave to sessions.
+//! While this owner lives, first arrivals of an origin are in order: what comes for the first time behind a higher number
+//! was given up meanwhile by its sender's owner, and comes too late. What the owner before this one had stored is known one
+//! by one, since its writes ran ahead of what it gave to sessions.
 
+use std::collections::VecDeque;
 use std::mem::take;
 
 use features::account::Origin;
 use hashbrown::{HashMap, HashSet};
 use store::{Direction, Row, Uid};
 
+/// Stanzas in no archive, acknowledged by their addressee, that the next owner is told of; of more the oldest are forgotten.
+/// One whose sender has not heard in time that it is finished is sent again to the next owner, which knows it only so.
+const ACKNOWLEDGED_MAX: usize = 64;
+
+/// Numbers of one origin are kept as ranges, and so many of them: then the lowest gap counts as received.
+const RANGES_MAX: usize = 512;
+
 /// What may come again.
 #[derive(Debug, Default)]
 pub(crate) struct Marks {
-    /// The highest (n, k) of each origin, for at least as long as anything of it may come again.
-    young: HashMap<Origin, (u64, u32)>,
-    old: HashMap<Origin, (u64, u32)>,
+    /// What came of each origin, for at least as long as anything of it may come again.
+    young: HashMap<Origin, Ranges>,
+    old: HashMap<Origin, Ranges>,
     /// Received under the owner before this one.
     before: HashSet<Uid>,
     /// Archive ids of stanzas sent under the owner before this one.
     sent: HashMap<(Origin, u64), u64>,
+    /// The latest that were in no archive and that a client has.
+    acknowledged: VecDeque<Uid>,
     since_ms: u64,
+}
+
+/// What is known of a stanza that comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    New,
+    /// It was received.
+    Known,
+    /// It was not, and what its sender sent behind it was.
+    Late,
+}
+
+/// Numbers (n, k) of one origin: the first and the last of each range, ascending.
+#[derive(Debug, Default)]
+struct Ranges(Vec<(Number, Number)>);
+
+type Number = (u64, u32);
+
+impl Ranges {
+    fn put(&mut self, at: Number) {
+        match self.0.last_mut() {
+            Some((_, last)) if follows(*last, at) => *last = at,
+            Some((_, last)) if *last >= at => {}
+            _ => self.0.push((at, at)),
+        }
+        if self.0.len() > RANGES_MAX {
+            let (first, _) = self.0.remove(0);
+            self.0[0].0 = first;
+        }
+    }
+
+    fn has(&self, at: Number) -> bool {
+        let behind = self.0.partition_point(|(first, _)| *first <= at);
+        behind > 0 && self.0[behind - 1].1 >= at
+    }
+
+    fn highest(&self) -> Number {
+        self.0.last().map_or((0, 0), |(_, last)| *last)
+    }
+}
+
+/// Whether nothing is between two numbers: of stanzas themselves, or of what was made of one.
+fn follows(last: Number, at: Number) -> bool {
+    let ((n, k), (next_n, next_k)) = (last, at);
+    (n + 1, 0, 0) == (next_n, next_k, k) || n == next_n && k + 1 == next_k
 }
 
 impl Marks {
@@ -50,16 +106,30 @@ impl Marks {
 
     /// A stanza was received.
     pub(crate) fn mark(&mut self, uid: Uid) {
-        let mark = self.young.entry(uid.origin).or_default();
-        *mark = (*mark).max((uid.n, uid.k));
+        self.young.entry(uid.origin).or_default().put((uid.n, uid.k));
+    }
+
+    /// A client has a stanza that is in no archive.
+    pub(crate) fn acknowledged(&mut self, uid: Uid) {
+        if self.acknowledged.len() == ACKNOWLEDGED_MAX {
+            self.acknowledged.pop_front();
+        }
+        self.acknowledged.push_back(uid);
+    }
+
+    /// The latest stanzas that are in no archive and that a client has.
+    pub(crate) fn latest(&self) -> impl Iterator<Item = Uid> {
+        self.acknowledged.iter().copied()
     }
 
     /// Whether a stanza was received before.
-    pub(crate) fn knows(&self, uid: Uid) -> bool {
-        let reached = |marks: &HashMap<Origin, (u64, u32)>| {
-            marks.get(&uid.origin).is_some_and(|mark| (uid.n, uid.k) <= *mark)
-        };
-        reached(&self.young) || reached(&self.old) || self.before.contains(&uid)
+    pub(crate) fn of(&self, uid: Uid) -> Mark {
+        let at = (uid.n, uid.k);
+        let all = || [&self.young, &self.old].into_iter().filter_map(|marks| marks.get(&uid.origin));
+        if self.before.contains(&uid) || all().any(|ranges| ranges.has(at)) {
+            return Mark::Known;
+        }
+        if all().any(|ranges| ranges.highest() > at) { Mark::Late } else { Mark::New }
     }
 
     /// The archive id of a stanza that was sent before.
@@ -87,18 +157,40 @@ mod tests {
     }
 
     #[test]
-    fn the_highest_number_stands_for_all_before_it() {
+    fn what_was_jumped_over_is_late_and_not_known() {
         let mut marks = Marks::default();
-        marks.mark(uid(1, 5));
-        assert!(marks.knows(uid(1, 5)) && marks.knows(uid(1, 4)));
-        assert!(!marks.knows(uid(1, 6)) && !marks.knows(uid(2, 1)));
+        for n in [3, 4, 5, 9] {
+            marks.mark(uid(1, n));
+        }
+        assert!([3, 4, 5, 9].iter().all(|n| marks.of(uid(1, *n)) == Mark::Known));
+        assert!([2, 6, 8].iter().all(|n| marks.of(uid(1, *n)) == Mark::Late));
+        assert_eq!((marks.of(uid(1, 10)), marks.of(uid(2, 1))), (Mark::New, Mark::New));
     }
 
     #[test]
     fn what_the_last_owner_had_is_known_one_by_one() {
         let mut marks = Marks::default();
         marks.add(uid(1, 5));
-        assert!(marks.knows(uid(1, 5)) && !marks.knows(uid(1, 4)));
+        assert_eq!((marks.of(uid(1, 5)), marks.of(uid(1, 4))), (Mark::Known, Mark::New));
+    }
+
+    #[test]
+    fn products_are_known_one_by_one() {
+        let mut marks = Marks::default();
+        let product = |n, k| Uid { k, ..uid(1, n) };
+        for (n, k) in [(4, 1), (4, 2), (5, 1)] {
+            marks.mark(product(n, k));
+        }
+        assert_eq!((marks.of(product(4, 2)), marks.of(product(4, 3))), (Mark::Known, Mark::Late));
+        assert_eq!((marks.of(product(5, 1)), marks.of(product(5, 2))), (Mark::Known, Mark::New));
+    }
+
+    #[test]
+    fn the_memory_of_an_origin_is_bounded() {
+        let mut marks = Marks::default();
+        (0..3 * RANGES_MAX as u64).for_each(|n| marks.mark(uid(1, 2 * n)));
+        assert_eq!(marks.young[&[1; 16]].0.len(), RANGES_MAX);
+        assert_eq!(marks.of(uid(1, 1)), Mark::Known, "rather lost than twice: it is this old");
     }
 
     #[test]
@@ -106,10 +198,10 @@ mod tests {
         let mut marks = Marks::default();
         marks.mark(uid(1, 5));
         marks.age(101, 100);
-        assert!(marks.knows(uid(1, 5)));
+        assert_eq!(marks.of(uid(1, 5)), Mark::Known);
         marks.age(150, 100);
-        assert!(marks.knows(uid(1, 5)));
+        assert_eq!(marks.of(uid(1, 5)), Mark::Known);
         marks.age(202, 100);
-        assert!(!marks.knows(uid(1, 5)));
+        assert_eq!(marks.of(uid(1, 5)), Mark::New);
     }
 }

@@ -83,6 +83,8 @@ impl Resident {
                         self.deliver(cx, stream, copy, Give::default());
                     }
                 }
+                Effect::Again(inbound) => self.again(cx, &inbound),
+                Effect::Answered(stream, n) => self.answered(cx, stream, n),
                 Effect::Enabled(enable) => self.enabled(cx, &enable),
             }
         }
@@ -238,7 +240,12 @@ impl Effects for Vec<Effect> {
     fn clear_messages(&mut self, cx: &mut Cx<'_>) {
         for effect in self.drain(..) {
             if let Effect::Message(message) = effect {
-                cx.finish(message.inbound.finish, Some(unavailable()));
+                let Inbound { uid, to, finish, .. } = message.inbound;
+                if let Finish::Client(..) = finish {
+                    // It may come again from another owner.
+                    cx.owner.routes.receiving.remember(uid, to, unavailable());
+                }
+                cx.finish(finish, Some(unavailable()));
             }
         }
     }

@@ -9,7 +9,7 @@ use xmpp::stanza::{Condition, Kind, Stanza, StanzaError, Type};
 
 use crate::job::placeholder;
 use crate::lane::{Cause, Effect, Entry, Job, Message, Wait};
-use crate::marks::Marks;
+use crate::marks::{Mark, Marks};
 use crate::resident::Resident;
 use crate::shard::Cx;
 use crate::work::{Finish, Inbound};
@@ -26,10 +26,18 @@ impl Resident {
             return cx.finish(inbound.finish, Some(Condition::ResourceConstraint.into()));
         }
         // Undirected presence and chat states may be repeated: they say the same again.
-        if (inbound.must || inbound.stanza.kind == Kind::Iq) && self.was_received(cx, &inbound) {
-            // Only the acknowledgement was lost.
-            cx.finish(inbound.finish, None);
-            return;
+        if inbound.must || inbound.stanza.kind == Kind::Iq {
+            match self.mark(cx, &inbound) {
+                Mark::New => {}
+                // What its sender sent behind it is here: after that it may not come any more.
+                Mark::Late => return cx.finish(inbound.finish, Some(Condition::ResourceConstraint.into())),
+                // Only what became of it was lost: that is known when all before it is done.
+                Mark::Known => {
+                    let wait = self.last_row();
+                    let effects = vec![Effect::Again(inbound)];
+                    return self.push(cx, Entry { wait, effects, finish: Finish::Nobody });
+                }
+            }
         }
         let stanza = std::mem::replace(&mut inbound.stanza, placeholder());
         self.run(
@@ -38,23 +46,32 @@ impl Resident {
         );
     }
 
-    /// Whether a stanza was handled before, under this owner or the one before it.
-    fn was_received(&mut self, cx: &Cx<'_>, inbound: &Inbound) -> bool {
-        let remote = matches!(inbound.finish, Finish::Remote(..));
-        if self.marks.is_none() && !remote {
-            return false;
+    /// Whether a stanza was handled before, under this owner or the one before it; if not, it is now.
+    fn mark(&mut self, cx: &Cx<'_>, inbound: &Inbound) -> Mark {
+        // Where slots stay, the stanzas of this owner's own clients are known by their streams.
+        let marked = cx.owner.config.shared || matches!(inbound.finish, Finish::Remote(..));
+        if self.marks.is_none() && !marked {
+            return Mark::New;
         }
         let window_ms = cx.owner.marks_window_ms();
         let marks = self.marks.get_or_insert_with(|| Marks::new(cx.now_ms));
         marks.age(cx.now_ms, window_ms);
-        if marks.knows(inbound.uid) {
-            return true;
-        }
-        // The stanzas of this owner's own clients are known by their streams.
-        if remote {
+        let mark = marks.of(inbound.uid);
+        if mark == Mark::New && marked {
             marks.mark(inbound.uid);
         }
-        false
+        mark
+    }
+
+    /// A copy of a stanza that has been received: whoever sent it hears what became of that.
+    pub(crate) fn again(&mut self, cx: &mut Cx<'_>, inbound: &Inbound) {
+        let refused = cx.owner.routes.receiving.refused(inbound.uid, &inbound.to);
+        cx.finish(inbound.finish, refused);
+    }
+
+    /// When all rows that are being written are durable.
+    fn last_row(&self) -> Wait {
+        if self.archive.last_id > self.archive.stored { Wait::Stored(self.archive.last_id) } else { Wait::Nothing }
     }
 
     /// The recipient's rules have let a stanza pass.

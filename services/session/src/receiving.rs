@@ -122,6 +122,16 @@ impl Receiving {
         inner.open.remove(&(link, seq));
     }
 
+    /// A stanza of this owner's own client was refused.
+    pub(crate) fn remember(&self, uid: Uid, to: Jid, error: StanzaError) {
+        self.inner.lock().remember((uid, to), error);
+    }
+
+    /// Why a stanza was refused to this addressee, if it was; it may come again from an account that is this owner's by now.
+    pub(crate) fn refused(&self, uid: Uid, to: &Jid) -> Option<StanzaError> {
+        self.inner.lock().refused.get(&(uid, to.clone())).cloned()
+    }
+
     /// One addressee of an item is finished.
     pub(crate) fn finished(&self, number: u64, error: Option<StanzaError>) {
         let mut inner = self.inner.lock();

@@ -134,6 +134,11 @@ impl Resident {
             || !self.streams.iter().all(finished)
     }
 
+    /// What its clients have acknowledged of late and no archive has, for whoever has its sessions next.
+    pub(crate) fn acknowledged(&self) -> Vec<proto::delivery::Uid> {
+        self.marks.iter().flat_map(|marks| marks.latest()).map(crate::uid::pack).collect()
+    }
+
     pub(crate) fn lane_mut(&mut self) -> &mut Lane {
         self.lane.get_or_insert_default()
     }

@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::owner::Owner;
 use crate::receiving::Receiving;
 use crate::slots::Hold;
+use crate::uid;
 use crate::work::{Finish, Inbound};
 
 /// Items of one slot that are not finished; beyond, senders are told to wait.
@@ -151,7 +152,7 @@ impl Routes {
         }
         let Inbound { uid, finish, must, to, stanza } = *inbound;
         let item = wire::Item {
-            uid: Some(wire::Uid { origin: carry::pack_origin(uid.origin), n: uid.n, k: uid.k }),
+            uid: Some(uid::pack(uid)),
             must,
             sent_at: now_ms,
             from_epoch: self.epoch,
@@ -355,10 +356,9 @@ impl Sending {
 impl Unfinished {
     /// As it was before it was packed; what cannot be read is nobody's.
     fn back(self) -> Option<Box<Inbound>> {
-        let uid = self.item.uid.unwrap_or_default();
+        let uid = uid::unpack(&self.item.uid?)?;
         let to = carry::address(self.item.to.first()?.addressees.first()?).ok()??;
         let stanza = carry::unpack(&self.item.stanza).ok()?;
-        let uid = store::Uid { origin: carry::origin(uid.origin).ok()?, n: uid.n, k: uid.k };
         Some(Box::new(Inbound { uid, finish: self.finish, must: self.item.must, to, stanza }))
     }
 

@@ -9,13 +9,13 @@ use proto::delivery as wire;
 use proto::router::frame::Kind;
 use proto::router::router_client::RouterClient;
 use proto::router::{Frame, Frames};
-use store::Uid;
 use tokio::task::JoinHandle;
 use xmpp::stanza::Condition;
 
 use crate::owner::Owner;
 use crate::router_link::RouterLink;
 use crate::shard;
+use crate::uid;
 use crate::work::{Finish, Inbound, Work};
 
 /// Between tries to reach a router, in milliseconds.
@@ -100,11 +100,9 @@ fn read(owner: &Arc<Owner>, link: RouterLink, frames: Frames) {
 }
 
 fn item_works(owner: &Owner, link: RouterLink, item: &wire::Item, works: &mut Vec<(usize, Work)>) {
-    let uid = item.uid.unwrap_or_default();
-    let (Ok(origin), Ok(stanza)) = (carry::origin(uid.origin), carry::unpack(&item.stanza)) else {
+    let (Some(uid), Ok(stanza)) = (item.uid.as_ref().and_then(uid::unpack), carry::unpack(&item.stanza)) else {
         return owner.routes.receiving.refuse(link, item.seq, Condition::BadRequest);
     };
-    let uid = Uid { origin, n: uid.n, k: uid.k };
     if owner.clock.now_ms() > item.sent_at + owner.config.item_age_ms_max() {
         return tracing::warn!("an item was older than anything that anybody waits for");
     }

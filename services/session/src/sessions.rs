@@ -160,6 +160,7 @@ impl Resident {
             return cx.refuse_resume(resume, None);
         };
         self.acked(cx, id, acked);
+        let recent = self.acknowledged();
         let Some(stream) = self.stream_mut(id) else { return };
         if !stream.outbound.is_whole(acked) {
             // A client that took too little for too long: what is stored comes to its next session.
@@ -169,6 +170,7 @@ impl Resident {
         }
         stream.link = Some(resume.link.clone());
         stream.deadline_ms = 0;
+        stream.inbound.torn = false;
         Self::discard_saved(stream, cx);
         // The rest follows, and only then is it decided.
         stream.outbound.sent = acked;
@@ -188,6 +190,7 @@ impl Resident {
             position: stream.position_told(),
             previd: resume.previd.clone(),
             max_s: stream.max_s,
+            recent,
         };
         cx.frame(&resume.link, Frame::Resumed(frame.into()));
         self.register(cx, id);

@@ -58,6 +58,8 @@ pub(crate) struct Inbound {
     pub(crate) open: VecDeque<Open>,
     /// Finished above `h` under an owner before this one, as the edge said.
     pub(crate) above: Vec<u64>,
+    /// Something was left out, as its slot was about to move: nothing is taken until its edge has said it all again.
+    pub(crate) torn: bool,
 }
 
 /// A stanza of the client that is accepted and perhaps not finished.
@@ -66,8 +68,16 @@ pub(crate) struct Open {
     /// Parts that must finish: its handling, its own archive entry, its addressee.
     pub(crate) parts: u16,
     pub(crate) since_ms: u64,
-    /// It, packed, for an error to answer; empty: one has.
+    /// It, packed, for an error to answer; empty: one does.
     pub(crate) stanza: Bytes,
+    /// That error has not left yet.
+    pub(crate) answering: bool,
+}
+
+impl Open {
+    fn is_finished(&self) -> bool {
+        self.parts == 0 && !self.answering
+    }
 }
 
 /// What goes to the client.
@@ -153,7 +163,7 @@ impl Inbound {
         let known = self.above.contains(&n);
         if !known {
             self.seen = n;
-            self.open.push_back(Open { parts: 1, since_ms: now_ms, stanza });
+            self.open.push_back(Open { parts: 1, since_ms: now_ms, stanza, answering: false });
         }
         while self.above.contains(&(self.seen + 1)) {
             self.skip();
@@ -164,7 +174,7 @@ impl Inbound {
 
     fn skip(&mut self) {
         self.seen += 1;
-        self.open.push_back(Open { parts: 0, since_ms: 0, stanza: Bytes::new() });
+        self.open.push_back(Open { parts: 0, since_ms: 0, stanza: Bytes::new(), answering: false });
     }
 
     /// One more part of `n` has to finish.
@@ -181,11 +191,27 @@ impl Inbound {
             return false;
         }
         open.parts -= 1;
-        if open.parts > 0 {
+        if !open.is_finished() {
             return false;
         }
         self.advance();
         true
+    }
+
+    /// `n` is refused, and not finished before the client's answer has left.
+    pub(crate) fn answering(&mut self, n: u64) {
+        if let Some(open) = self.open_mut(n) {
+            open.answering = true;
+        }
+    }
+
+    /// The answer to `n` has left. Answers whether that changed what the edge has to be told.
+    pub(crate) fn answered(&mut self, n: u64) -> bool {
+        let Some(open) = self.open_mut(n).filter(|open| open.answering) else { return false };
+        open.answering = false;
+        let finished = open.is_finished();
+        self.advance();
+        finished
     }
 
     /// What an error answer to `n` is made from, if `n` is not finished: once, however many of its parts are refused.
@@ -196,16 +222,13 @@ impl Inbound {
         Some(Stanza { payload: Payload::default(), ..stanza })
     }
 
-    /// Ends whatever `n` still waits for.
+    /// Ends whatever `n` still waits for, but for its answer.
     pub(crate) fn abandon(&mut self, n: u64) -> bool {
-        match self.open_mut(n) {
-            Some(open) if open.parts > 0 => {
-                open.parts = 0;
-                self.advance();
-                true
-            }
-            _ => false,
-        }
+        let Some(open) = self.open_mut(n).filter(|open| open.parts > 0) else { return false };
+        open.parts = 0;
+        let finished = open.is_finished();
+        self.advance();
+        finished
     }
 
     /// Numbers that have waited since before `ms`.
@@ -221,7 +244,7 @@ impl Inbound {
 
     /// Finished above `h`.
     pub(crate) fn finished_above(&self) -> impl Iterator<Item = u64> {
-        (self.h + 1..).zip(&self.open).filter(|(_, open)| open.parts == 0).map(|(n, _)| n)
+        (self.h + 1..).zip(&self.open).filter(|(_, open)| open.is_finished()).map(|(n, _)| n)
     }
 
     /// How many are not finished.
@@ -235,7 +258,7 @@ impl Inbound {
     }
 
     fn advance(&mut self) {
-        while self.open.front().is_some_and(|open| open.parts == 0) {
+        while self.open.front().is_some_and(Open::is_finished) {
             self.open.pop_front();
             self.h += 1;
         }

@@ -121,10 +121,8 @@ impl Resident {
     /// A stanza's lifetime is over: what became of it is not known, and its sender is told to wait.
     fn outlived(&mut self, cx: &mut Cx<'_>, id: [u8; 16], n: u64) {
         self.answer_refused(cx, id, n, Condition::ResourceConstraint.into());
-        let at = self.at;
         if self.stream_mut(id).is_some_and(|stream| stream.inbound.abandon(n)) {
-            cx.common.handled.push((at, id));
-            self.resume_when_finished(cx, id);
+            self.handled(cx, id);
         }
     }
 }

@@ -55,7 +55,7 @@ impl Client {
         }
         let mut record = Record::new(id, resumed.generation, link.outbox());
         record.holds = !self.hub.takes(link, slot(&id));
-        record.resume(&resumed.state, resumed.position, resumed.max_s);
+        record.resume(resumed);
         state.record = Some(Box::new(record));
         let counts = Counts {
             arrived: resumed.in_n,

@@ -10,7 +10,7 @@ use node::{
 };
 use proto::{
     delivery::{Item, Origin, Uid},
-    session::{Above, Attach, Deliver, EdgeFrame, OpenIq, State, edge_frame::Kind},
+    session::{Above, Attach, Deliver, EdgeFrame, OpenIq, Resumed, State, edge_frame::Kind},
 };
 use xmpp::{
     stanza::{self, Stanza, Type},
@@ -191,7 +191,7 @@ impl Record {
             if deliver.archive_id == 0
                 && let Some(uid) = deliver.uid
             {
-                if self.recent.len() == RECENT_MAX {
+                if self.recent.len() >= RECENT_MAX {
                     self.recent.pop_front();
                 }
                 self.recent.push_back(uid);
@@ -218,11 +218,12 @@ impl Record {
     }
 
     /// What a resumed stream begins with.
-    pub(crate) fn resume(&mut self, state: &[u8], position: u64, max_s: u32) {
-        self.state = Bytes::copy_from_slice(state);
-        self.position = position;
+    pub(crate) fn resume(&mut self, resumed: &Resumed) {
+        self.state = Bytes::copy_from_slice(&resumed.state);
+        self.position = resumed.position;
+        self.recent = resumed.recent.iter().copied().collect();
         self.resume = true;
-        self.max_s = max_s;
+        self.max_s = resumed.max_s;
     }
 
     /// Everything, for an owner that has nothing or lost the link: the stream, its unfinished items, what else was said.

@@ -109,6 +109,11 @@ impl Assignments {
         (next != *self).then_some(next)
     }
 
+    /// Whether somebody is about to let go of slots that this life is to have.
+    pub(crate) fn are_coming(&self, me: &Life) -> bool {
+        self.slots.iter().any(|one| one.wanted.as_ref() == Some(me) && one.owner.as_ref() != Some(me))
+    }
+
     /// Lets go of slots: whoever is to have each owns it from the next version on.
     pub(crate) fn release(&mut self, me: &Life, slots: &[u16]) {
         for slot in slots {
@@ -201,6 +206,7 @@ mod tests {
         let both = [mantua.clone(), verona.clone()];
         let mut second = written(&first.plan(&both, |_| false, true).unwrap());
         assert_eq!(count(&second, &verona), usize::from(SLOTS), "nobody has let go yet");
+        assert!(second.are_coming(&mantua) && !second.are_coming(&verona));
         assert_eq!(second.plan(&both, |_| false, true), None, "it was asked for");
         let asked: Vec<u16> =
             (0..SLOTS).filter(|slot| second.slots[usize::from(*slot)].wanted.is_some()).collect();

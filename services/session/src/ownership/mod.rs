@@ -11,7 +11,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 pub(crate) use assignments::{Assignments, Life};
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use crate::lease::{self, LEASE_MS};
 use crate::metrics;
@@ -19,6 +19,9 @@ use crate::owner::Owner;
 
 /// Between looks at the table of slots, in milliseconds.
 const LOOK_MS: u64 = 250;
+
+/// The same while slots of others are on their way here: nobody serves them meanwhile.
+const LOOK_SOON_MS: u64 = 25;
 
 /// Between beats, in milliseconds.
 const BEAT_MS: u64 = 1_000;
@@ -67,23 +70,23 @@ fn say_there(owner: &Arc<Owner>) {
 
 /// Looks at the table and does what it says, for as long as there is an owner that is a member.
 pub(crate) async fn look(owner: Weak<Owner>) {
-    let mut interval = interval(Duration::from_millis(LOOK_MS));
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut watch = watch::Watch::default();
-    let mut seen = None;
+    let (mut seen, mut soon, mut coordinated_ms) = (None, false, 0);
     loop {
-        interval.tick().await;
+        sleep(Duration::from_millis(if soon { LOOK_SOON_MS } else { LOOK_MS })).await;
         let Some(owner) = owner.upgrade() else { return };
         // One that leaves looks for itself.
         if owner.fenced.is_cancelled() || owner.leaving.is_cancelled() {
             return;
         }
         let Some(table) = owner.read_table().await else { continue };
+        soon = table.are_coming(&owner.life());
         if seen.replace(table.version) != Some(table.version) || owner.is_moving() {
             owner.adopt(&table).await;
         }
-        if owner.lease.holds() {
+        if owner.lease.holds() && lease::now_ms() >= coordinated_ms + LOOK_MS {
             watch.coordinate(&owner, &table).await;
+            coordinated_ms = lease::now_ms();
         }
     }
 }

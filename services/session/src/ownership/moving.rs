@@ -291,7 +291,7 @@ pub(crate) async fn gather(owner: std::sync::Weak<Owner>, batch: Arc<Batch>) {
         let connected =
             || strong.links.lock().iter().map(|link| link.member().to_owned()).collect::<Vec<_>>();
         strong.gathering.complete(&batch, &named, connected).await;
-        strong.gathering.settled().await;
+        strong.gathering.settled(&batch).await;
     };
     let began = Instant::now();
     let complete = timeout(limit, all_known).await.is_ok();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use store::slow::Fault;
 
-use crate::testing::chat;
+use crate::testing::{Edge, chat};
 use crate::testing::cities::Cities;
 
 #[tokio::test]
@@ -157,4 +157,27 @@ async fn what_is_held_far_away_is_finished_when_its_edge_has_it() {
     assert_eq!(romeo.h(), 1);
     juliet.acks();
     romeo.finished(2).await;
+}
+
+#[tokio::test]
+async fn what_was_heard_before_resuming_elsewhere_is_not_given_again_by_the_next_owner() {
+    let mut cities = Cities::new(1).await;
+    let (romeo, juliet) = (cities.west.enters("romeo").await, cities.east.enters("juliet").await);
+    cities.east.keeps_quiet(true);
+    romeo.says("<message to='juliet@verona.example/home' type='headline'><body>1</body></message>");
+    juliet.hears("1").await;
+    // Her owner hears that she has it, romeo's does not; and then whoever knew is gone.
+    cities.routers[0].dies();
+    let h = juliet.with(|desk| desk.out_n - desk.out_base) as u32;
+    let north = Edge::open("north", cities.mantua.wire()).await;
+    let juliet = north.resumes("juliet@verona.example", &juliet.previd(), h).await.unwrap();
+    cities.east.dies();
+    cities.mantua.dies();
+    north.breaks();
+    cities.mantua_returns().await;
+    north.connects(cities.mantua.wire()).await;
+    cities.router_returns(0).await;
+
+    romeo.finished(2).await;
+    assert_eq!(juliet.rest().await, [""; 0]);
 }

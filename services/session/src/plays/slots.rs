@@ -207,6 +207,34 @@ async fn a_fenced_owner_does_nothing_any_more() {
     assert_eq!(league.stage.archive("romeo").await.len(), before);
 }
 
+impl House {
+    /// Holds romeo's slot like this.
+    async fn holds(&self, hold: Hold) {
+        let slot = node::slots::of(account("romeo").as_str(), "");
+        self.at(move |owner| owner.slots.set(slot, owner.slots.epoch(slot), hold)).await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_left_out_while_a_slot_was_closing_is_not_jumped_over_when_it_stays() {
+    let league = League::new().await;
+    let verona = league.opens("verona").await;
+    verona.has(4_096..=4_096).await;
+    let edge = Edge::open("edge", verona.wire()).await;
+    let romeo = enters(&edge, "romeo").await;
+    verona.holds(Hold::Closing).await;
+    romeo.says(&chat("romeo", "1"));
+    assert_eq!(romeo.rest().await.len(), 0);
+    verona.holds(Hold::Owned).await;
+    // On its way before its edge could hear that the slot was closing.
+    romeo.says(&chat("romeo", "2"));
+    assert_eq!(romeo.rest().await.len(), 0);
+    goes_to(&edge, &verona).await;
+
+    assert_eq!(romeo.hears_all("message", 2).await, ["1", "2"]);
+    romeo.finished(3).await;
+}
+
 /// Something is sent to juliet's slot while it is another's, and comes back as it becomes this owner's; the run it was
 /// sent under.
 async fn goes_and_comes(house: &House) -> u64 {

@@ -60,6 +60,7 @@ impl Desk {
             out_base: resumed.out_base,
             state: resumed.state.clone(),
             position: resumed.position,
+            recent: resumed.recent.clone(),
             ..Self::default()
         }
     }
