@@ -139,6 +139,9 @@ impl Resident {
             max_s: stream.max_s,
             in_base: stream.in_base,
             out_base: stream.out_base,
+            // What its client had is in no edge's memory, and the stored cursor is some seconds older.
+            cursor: self.archive.lowest,
+            settled: self.archive.above.clone(),
             recent: self.acknowledged(),
             lost: true,
             ..wire::Attach::default()
