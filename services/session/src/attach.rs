@@ -69,7 +69,7 @@ impl Resident {
             return self.arrive(cx, Arrival::Close(id, "resource-constraint"));
         }
         self.tell_state(cx, id);
-        cx.common.handled.push((at, id));
+        cx.handled(at, id);
     }
 
     /// Makes the stream from what its edge kept; false if that cannot be read.

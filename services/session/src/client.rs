@@ -74,7 +74,7 @@ impl Resident {
         let at = self.at;
         let Some(stream) = self.stream_mut(id) else { return };
         if stream.inbound.arrive(n, packed, now_ms) == Arrived::Known {
-            cx.common.handled.push((at, id));
+            cx.handled(at, id);
             return;
         }
         let crowded = stream.inbound.unfinished() > limit;
@@ -223,7 +223,7 @@ impl Resident {
 
     /// More of what a client sent is finished.
     pub(crate) fn handled(&mut self, cx: &mut Cx<'_>, id: Origin) {
-        cx.common.handled.push((self.at, id));
+        cx.handled(self.at, id);
         self.watch(cx);
         self.resume_when_finished(cx, id);
     }

@@ -90,7 +90,7 @@ impl Resident {
         let at = self.at;
         if let Some(stream) = self.stream_mut(id) {
             stream.send(cx);
-            cx.common.handled.push((at, id));
+            cx.handled(at, id);
         }
     }
 

@@ -71,7 +71,11 @@ impl Resident {
 
     /// When all rows that are being written are durable.
     fn last_row(&self) -> Wait {
-        if self.archive.last_id > self.archive.stored { Wait::Stored(self.archive.last_id) } else { Wait::Nothing }
+        if self.archive.last_id > self.archive.stored {
+            Wait::Stored(self.archive.last_id)
+        } else {
+            Wait::Nothing
+        }
     }
 
     /// The recipient's rules have let a stanza pass.

@@ -100,7 +100,8 @@ fn read(owner: &Arc<Owner>, link: RouterLink, frames: Frames) {
 }
 
 fn item_works(owner: &Owner, link: RouterLink, item: &wire::Item, works: &mut Vec<(usize, Work)>) {
-    let (Some(uid), Ok(stanza)) = (item.uid.as_ref().and_then(uid::unpack), carry::unpack(&item.stanza)) else {
+    let (Some(uid), Ok(stanza)) = (item.uid.as_ref().and_then(uid::unpack), carry::unpack(&item.stanza))
+    else {
         return owner.routes.receiving.refuse(link, item.seq, Condition::BadRequest);
     };
     if owner.clock.now_ms() > item.sent_at + owner.config.item_age_ms_max() {

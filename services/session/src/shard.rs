@@ -74,7 +74,7 @@ pub(crate) struct Common {
     /// Edges that frames were queued for.
     links: Vec<Link>,
     /// Streams whose `h` the edge has to be told.
-    pub(crate) handled: Vec<(usize, Origin)>,
+    handled: Vec<(usize, Origin)>,
 }
 
 /// A stanza given to sessions and kept nowhere else, for as long as one of them has not acknowledged it.
@@ -123,6 +123,13 @@ impl Cx<'_> {
             self.common.next.push_back(work);
         } else {
             self.common.posts.push((shard, work));
+        }
+    }
+
+    /// More of what a stream's client sent is finished, or its edge has to hear so again.
+    pub(crate) fn handled(&mut self, at: usize, stream: Origin) {
+        if self.common.handled.last() != Some(&(at, stream)) {
+            self.common.handled.push((at, stream));
         }
     }
 

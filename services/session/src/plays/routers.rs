@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use store::slow::Fault;
 
-use crate::testing::{Edge, chat};
 use crate::testing::cities::Cities;
+use crate::testing::{Edge, chat};
 
 #[tokio::test]
 async fn a_chat_goes_over_all_hops() {

@@ -93,7 +93,8 @@ fn doubled(notes: &Notes, archive: &[String]) -> Vec<String> {
     stored.chain(twice).collect()
 }
 
-/// I3: what comes live of one sender is in the order in which it was said. I4: it is in the order of the archive.
+/// I3: what comes of one sender is in the order in which it was said, but for a headline, which does not wait for a session
+/// to take messages as stored ones do. I4: it is in the order of the archive.
 fn order(notes: &Notes, archive: &[String]) -> Vec<String> {
     let mut wrong = Vec::new();
     let places: HashMap<&str, usize> = archive.iter().enumerate().map(|(at, id)| (id.as_str(), at)).collect();
@@ -102,7 +103,10 @@ fn order(notes: &Notes, archive: &[String]) -> Vec<String> {
     for heard in &notes.heard {
         let number: usize = heard.id[1..].split('-').next().and_then(|n| n.parse().ok()).unwrap_or_default();
         let key = (heard.from.as_str(), heard.session);
-        if let Some((before, id)) = last.insert(key, (number, &heard.id))
+        let headline = |(_, id): &(usize, &String)| id.starts_with('h');
+        let overtaken = heard.stamp.is_some() && last.get(&key).is_some_and(headline);
+        if !overtaken
+            && let Some((before, id)) = last.insert(key, (number, &heard.id))
             && before > number
         {
             wrong.push(format!("I3: {} heard {} after {id} ({:?})", notes.name, heard.id, heard.stamp));
