@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""slixmpp_suite.py HOST PORT DOMAIN NAME PASSWORD OTHER_NAME [CAFILE]: two people, one of them on two devices, by Slixmpp.
+"""slixmpp_suite.py HOST PORT DOMAIN NAME PASSWORD OTHER_NAME [CAFILE [RESUME_AT]]: two people by Slixmpp, one on two devices.
 
-Their accounts are made in-band. A line a check, named as in expected/; the last is "PASS n FAIL m".
+Their accounts are made in-band. Who is cut off resumes at RESUME_AT, HOST:PORT of another edge, else where it was.
+A line a check, named as in expected/; the last is "PASS n FAIL m".
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from slixmpp.xmlstream import ET
 
 HOST, PORT, DOMAIN, NAME, PASSWORD, OTHER_NAME = sys.argv[1:7]
 CA_FILE = sys.argv[7] if len(sys.argv) > 7 else None
+RESUME_AT = sys.argv[8] if len(sys.argv) > 8 else f"{HOST}:{PORT}"
 ROMEO, JULIET = JID(f"{NAME}@{DOMAIN}"), JID(f"{OTHER_NAME}@{DOMAIN}")
 MUC = "http://jabber.org/protocol/muc"
 PLUGINS = (30, 45, 49, 54, 60, 82, 84, 85, 92, 163, 172, 184, 191, 198, 199, 203, 249, 280, 297, 308, 313, 333, 352,
@@ -96,8 +98,9 @@ class Client(ClientXMPP):
         self.send_message(mto=to, mbody=text, mtype=kind)
         return text
 
-    def dial(self) -> None:
-        self.connect(host=HOST, port=int(PORT))
+    def dial(self, address: str = f"{HOST}:{PORT}") -> None:
+        host, _, port = address.rpartition(":")
+        self.connect(host=host, port=int(port))
 
     async def log_in(self) -> None:
         self.dial()
@@ -313,7 +316,7 @@ async def resume(desk: Client, juliet: Client) -> bool:
     await asyncio.sleep(1)
     text = juliet.say(ROMEO)
     if desk.queue("session_resumed").empty():
-        desk.dial()
+        desk.dial(RESUME_AT)
     await desk.hear("session_resumed", limit_seconds=10)
     await desk.hear_body(text)
     return True

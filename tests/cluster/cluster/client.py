@@ -55,9 +55,10 @@ class Client:
 
     async def close(self) -> None:
         """Logs out."""
-        if self._task:
+        # `wait_for` forgets that it was cancelled when what it waits for comes in the same moment.
+        while self._task and not self._task.done():
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await asyncio.wait([self._task], timeout=1)
         if self._stream:
             self._stream.write("</stream:stream>")
             await self._stream.close()
