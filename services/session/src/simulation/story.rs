@@ -131,7 +131,7 @@ impl Story {
         if !world.owners[at].is_up() {
             self.tell(world, &format!("{} joins", OWNERS[at]));
             world.joins(at);
-        } else if world.owners.iter().filter(|owner| owner.is_up()).count() > 1 {
+        } else if world.owners.iter().filter(|owner| owner.stays()).count() > 1 {
             self.tell(world, &format!("{} leaves", OWNERS[at]));
             world.leaves(at);
         }

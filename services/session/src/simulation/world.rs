@@ -68,6 +68,11 @@ impl Process {
         self.machine.is_some()
     }
 
+    /// Whether it is up and not about to end for good.
+    pub(super) fn stays(&self) -> bool {
+        self.owner().is_some_and(|owner| !owner.leaving.is_cancelled())
+    }
+
     /// Its owner, if it is one and has begun.
     pub(super) fn owner(&self) -> Option<Arc<Owner>> {
         self.owner.lock().clone()
