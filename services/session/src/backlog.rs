@@ -1,9 +1,12 @@
 //! Messages that are read from the archive: those that waited for a client, and those stored while a session's owner
 //! was not there to route them.
 
+use std::time::Duration;
+
 use features::account::{Origin, Session};
 use features::{delay, stanza_ids, stored};
 use store::{Direction, Row, Uid};
+use tokio::time::sleep;
 use xmpp::stanza::Kind;
 
 use crate::deliver::Give;
@@ -15,6 +18,9 @@ use crate::work::Work;
 
 /// Rows that are read at a time.
 const PAGE_ROWS: usize = 200;
+
+/// Between tries to read them, in milliseconds.
+const RETRY_MS: u64 = 500;
 
 impl Resident {
     /// After a session's own presence: if that made it the first to take messages, it gets those that wait.
@@ -54,7 +60,7 @@ impl Resident {
             None => (Pending::CatchUp, self.position().max(settled)),
         };
         self.archive.reading = after;
-        self.read_on(cx, pending, after);
+        self.read_on(cx, pending, 0);
     }
 
     /// The lowest position of the sessions that take messages.
@@ -76,19 +82,30 @@ impl Resident {
         }
     }
 
-    fn read_on(&mut self, cx: &mut Cx<'_>, pending: Pending, after: u64) {
+    /// Reads what is behind `archive.reading`, after a while.
+    fn read_on(&mut self, cx: &mut Cx<'_>, pending: Pending, after_ms: u64) {
         self.begin(pending);
         let (store, jid, at) = (cx.owner.store.clone(), self.account.jid.clone(), self.at);
-        cx.spawn(async move { Work::Read(at, store.archive.after(&jid, after, PAGE_ROWS).await) });
+        let after = self.archive.reading;
+        cx.spawn(async move {
+            if after_ms > 0 {
+                sleep(Duration::from_millis(after_ms)).await;
+            }
+            Work::Read(at, store.archive.after(&jid, after, PAGE_ROWS).await)
+        });
     }
 
     /// A page was read: it is given, and the next one read until there is none.
     pub(crate) fn read(&mut self, cx: &mut Cx<'_>, rows: Result<Vec<Row>, store::Error>) {
         let Some(pending) = self.pending.take() else { return };
-        let rows = rows.unwrap_or_else(|error| {
-            tracing::warn!(%error, "waiting messages could not be read");
-            Vec::new()
-        });
+        let rows = match rows {
+            Ok(rows) => rows,
+            // What is not read is not given, and nothing may come in front of it.
+            Err(error) => {
+                tracing::warn!(%error, "waiting messages could not be read");
+                return self.read_on(cx, *pending, RETRY_MS);
+            }
+        };
         let more = rows.len() == PAGE_ROWS;
         if let Some(last) = rows.last() {
             self.archive.reading = last.id;
@@ -99,7 +116,7 @@ impl Resident {
                     self.give_waiting(cx, id, row);
                 }
                 if more {
-                    return self.read_on(cx, Pending::Backlog(id), self.archive.reading);
+                    return self.read_on(cx, Pending::Backlog(id), 0);
                 }
                 self.archive.taken();
             }
@@ -108,7 +125,7 @@ impl Resident {
                     self.route_again(cx, row);
                 }
                 if more {
-                    return self.read_on(cx, Pending::CatchUp, self.archive.reading);
+                    return self.read_on(cx, Pending::CatchUp, 0);
                 }
                 self.catching_up = false;
                 self.pass(self.archive.reading);
