@@ -21,8 +21,8 @@ struct State {
     deaf: bool,
     slow_ms: u64,
     random: Random,
-    /// Since which epoch an archive is somebody's, and what its last row was then.
-    taken: HashMap<Jid, (u64, u64)>,
+    /// The epochs since which an archive was somebody's, and what its last row was then.
+    taken: HashMap<Jid, Vec<(u64, u64)>>,
 }
 
 struct Shared {
@@ -77,8 +77,8 @@ impl Archive for Shared {
         let seen: Vec<Row> = {
             let state = self.switch.0.lock();
             let late = |row: &&Row| {
-                let taken = state.taken.get(&row.archive);
-                taken.is_some_and(|(epoch, last)| row.epoch < *epoch && row.id > *last)
+                let mut taken = state.taken.get(&row.archive).into_iter().flatten();
+                taken.any(|(epoch, last)| row.epoch < *epoch && row.id > *last)
             };
             rows.iter().filter(|row| !late(row)).cloned().collect()
         };
@@ -90,7 +90,7 @@ impl Archive for Shared {
     async fn take_over(&self, archive: &Jid, epoch: u64) -> Result<u64> {
         self.switch.ask()?;
         let last = self.store.archive.take_over(archive, epoch).await?;
-        self.switch.0.lock().taken.insert(archive.clone(), (epoch, last));
+        self.switch.0.lock().taken.entry(archive.clone()).or_default().push((epoch, last));
         Ok(last)
     }
 
