@@ -93,26 +93,24 @@ fn doubled(notes: &Notes, archive: &[String]) -> Vec<String> {
     stored.chain(twice).collect()
 }
 
-/// I3: what comes of one sender is in the order in which it was said, but for a headline, which does not wait for a session
-/// to take messages as stored ones do. I4: it is in the order of the archive.
+/// I3: what comes of one sender is in the order in which it was said. I4: it is in the order of the archive. But what is for a
+/// full JID does not wait for a session to take messages, as stored ones do (RFC 6121 §8.5.3.1).
 fn order(notes: &Notes, archive: &[String]) -> Vec<String> {
     let mut wrong = Vec::new();
     let places: HashMap<&str, usize> = archive.iter().enumerate().map(|(at, id)| (id.as_str(), at)).collect();
-    let mut last = HashMap::new();
-    let mut last_row = (0, 0, "");
+    let (mut last, mut last_row) = (HashMap::new(), (0, 0, ""));
     for heard in &notes.heard {
         let number: usize = heard.id[1..].split('-').next().and_then(|n| n.parse().ok()).unwrap_or_default();
         let key = (heard.from.as_str(), heard.session);
-        let headline = |(_, id): &(usize, &String)| id.starts_with('h');
-        let overtaken = heard.stamp.is_some() && last.get(&key).is_some_and(headline);
-        if !overtaken
-            && let Some((before, id)) = last.insert(key, (number, &heard.id))
+        let may_follow = |id: &str| heard.stamp.is_some() && !id.starts_with('c');
+        if let Some((before, id)) = last.insert(key, (number, heard.id.as_str()))
             && before > number
+            && !may_follow(id)
         {
             wrong.push(format!("I3: {} heard {} after {id} ({:?})", notes.name, heard.id, heard.stamp));
         }
         if let Some(place) = places.get(heard.id.as_str()) {
-            if last_row.0 == heard.session && last_row.1 > *place {
+            if last_row.0 == heard.session && last_row.1 > *place && !may_follow(last_row.2) {
                 wrong.push(format!("I4: {} heard {} after {}", notes.name, heard.id, last_row.2));
             }
             last_row = (heard.session, *place, &heard.id);
