@@ -26,6 +26,8 @@ pub(crate) struct Marks {
     old: HashMap<Origin, Ranges>,
     /// Received under the owner before this one.
     before: HashSet<Uid>,
+    /// The highest of each origin among those that are in the archive.
+    stored: HashMap<Origin, Number>,
     /// Archive ids of stanzas sent under the owner before this one.
     sent: HashMap<(Origin, u64), u64>,
     /// The latest that were in no archive and that a client has.
@@ -92,7 +94,11 @@ impl Marks {
         let mut marks = Self::new(now_ms);
         for row in rows {
             match row.direction {
-                Direction::Received => marks.add(row.uid),
+                Direction::Received => {
+                    marks.add(row.uid);
+                    let highest = marks.stored.entry(row.uid.origin).or_default();
+                    *highest = (*highest).max((row.uid.n, row.uid.k));
+                }
                 Direction::Sent => drop(marks.sent.insert((row.uid.origin, row.uid.n), row.id)),
             }
         }
@@ -132,6 +138,12 @@ impl Marks {
         if all().any(|ranges| ranges.highest() > at) { Mark::Late } else { Mark::New }
     }
 
+    /// Whether the owner before this one has stored something that was sent behind a stanza which would be stored, too: then
+    /// it could not store that one, and has refused it or died before it could.
+    pub(crate) fn is_overtaken(&self, uid: Uid) -> bool {
+        self.stored.get(&uid.origin).is_some_and(|highest| *highest > (uid.n, uid.k))
+    }
+
     /// The archive id of a stanza that was sent before.
     pub(crate) fn sent(&self, origin: Origin, n: u64) -> Option<u64> {
         self.sent.get(&(origin, n)).copied()
@@ -143,6 +155,7 @@ impl Marks {
             self.since_ms = now_ms;
             self.old = take(&mut self.young);
             self.before = HashSet::new();
+            self.stored = HashMap::new();
             self.sent = HashMap::new();
         }
     }

@@ -132,6 +132,10 @@ impl Resident {
                 self.archive.waits(message.archive_id);
                 cx.finish(finish, None);
             }
+            // What is stored and was sent before it is being read.
+            Route::Sessions(_) if message.archive_id == 0 && self.is_read_for_all() => {
+                self.lane_mut().wait_again(message.inbound);
+            }
             Route::Sessions(streams) => {
                 if message.archive_id != 0 && !message.spool {
                     stanza_ids::stamp(&mut message.inbound.stanza, &self.account.jid, message.archive_id);

@@ -56,7 +56,13 @@ impl Resident {
         let window_ms = cx.owner.marks_window_ms();
         let marks = self.marks.get_or_insert_with(|| Marks::new(cx.now_ms));
         marks.age(cx.now_ms, window_ms);
-        let mark = marks.of(inbound.uid);
+        let mut mark = marks.of(inbound.uid);
+        if mark == Mark::New
+            && marks.is_overtaken(inbound.uid)
+            && keep::received(&self.account, &self.host, &inbound.stanza) == Keep::Archive
+        {
+            mark = Mark::Late;
+        }
         if mark == Mark::New && marked {
             marks.mark(inbound.uid);
         }

@@ -23,7 +23,7 @@ pub(super) fn audit(world: &mut World) -> Vec<String> {
         }
         wrong.extend(lost(notes, &all, &archives));
         wrong.extend(doubled(notes, &archives[notes.name]));
-        wrong.extend(order(notes, &archives[notes.name]));
+        wrong.extend(order(notes, &all, &archives[notes.name]));
     }
     wrong
 }
@@ -94,12 +94,19 @@ fn doubled(notes: &Notes, archive: &[String]) -> Vec<String> {
 }
 
 /// I3: what comes of one sender is in the order in which it was said. I4: it is in the order of the archive. But what is for a
-/// full JID does not wait for a session to take messages, as stored ones do (RFC 6121 §8.5.3.1).
-fn order(notes: &Notes, archive: &[String]) -> Vec<String> {
+/// full JID does not wait for a session to take messages, as stored ones do (RFC 6121 §8.5.3.1), and what was refused with
+/// `wait` may come late.
+fn order(notes: &Notes, all: &[parking_lot::MutexGuard<'_, Notes>], archive: &[String]) -> Vec<String> {
     let mut wrong = Vec::new();
     let places: HashMap<&str, usize> = archive.iter().enumerate().map(|(at, id)| (id.as_str(), at)).collect();
     let (mut last, mut last_row) = (HashMap::new(), (0, 0, ""));
-    for heard in &notes.heard {
+    let refused: BTreeSet<&str> = all
+        .iter()
+        .flat_map(|other| &other.sent)
+        .filter(|sent| sent.refused)
+        .map(|sent| sent.id.as_str())
+        .collect();
+    for heard in notes.heard.iter().filter(|heard| !refused.contains(heard.id.as_str())) {
         let number: usize = heard.id[1..].split('-').next().and_then(|n| n.parse().ok()).unwrap_or_default();
         let key = (heard.from.as_str(), heard.session);
         let may_follow = |id: &str| heard.stamp.is_some() && !id.starts_with('c');
