@@ -213,8 +213,10 @@ tls_required = false
 plain_on_loopback = true
 [limits]
 connections_per_address_max = 100000
+# Two cores have to take those in again, beside everything else that runs here.
+drain_per_s = 100
 [session]
-edges = {options.edges}
+edges = {0 if options.stores == "real" else options.edges}
 registrations_max = 1000000
 login_failures_max = 1000000
 [cluster]
