@@ -94,8 +94,8 @@ fn doubled(notes: &Notes, archive: &[String]) -> Vec<String> {
 }
 
 /// I3: what comes of one sender is in the order in which it was said. I4: it is in the order of the archive. But what is for a
-/// full JID does not wait for a session to take messages, as stored ones do (RFC 6121 §8.5.3.1), and what was refused with
-/// `wait` may come late.
+/// full JID does not wait for a session to take messages, as stored ones do (RFC 6121 §8.5.3.1), what was refused with `wait`
+/// may come late, and so does what no archive has if both owners die at once.
 fn order(notes: &Notes, all: &[parking_lot::MutexGuard<'_, Notes>], archive: &[String]) -> Vec<String> {
     let mut wrong = Vec::new();
     let places: HashMap<&str, usize> = archive.iter().enumerate().map(|(at, id)| (id.as_str(), at)).collect();
@@ -106,10 +106,18 @@ fn order(notes: &Notes, all: &[parking_lot::MutexGuard<'_, Notes>], archive: &[S
         .filter(|sent| sent.refused)
         .map(|sent| sent.id.as_str())
         .collect();
+    let mut once = BTreeSet::new();
     for heard in notes.heard.iter().filter(|heard| !refused.contains(heard.id.as_str())) {
+        if !once.insert(heard.id.as_str()) {
+            // A session before this one had it, and did not acknowledge it.
+            continue;
+        }
         let number: usize = heard.id[1..].split('-').next().and_then(|n| n.parse().ok()).unwrap_or_default();
         let key = (heard.from.as_str(), heard.session);
-        let may_follow = |id: &str| heard.stamp.is_some() && !id.starts_with('c');
+        let late = heard.id.starts_with('h');
+        let may_follow = |id: &str| {
+            if late { !id.starts_with('h') } else { heard.stamp.is_some() && !id.starts_with('c') }
+        };
         if let Some((before, id)) = last.insert(key, (number, heard.id.as_str()))
             && before > number
             && !may_follow(id)
