@@ -44,6 +44,11 @@ pub struct Error {
 }
 
 impl Error {
+    /// Nobody listens at the address.
+    pub fn is_refusal(&self) -> bool {
+        self.stage == Stage::Connect && self.condition == "connection-refused"
+    }
+
     /// The server ended the connection without a stream error.
     pub const CLOSED: &'static str = "closed";
     /// The plan's time for a login was over.

@@ -65,9 +65,25 @@ impl Session {
         }
     }
 
-    /// One attempt to log in, or to resume what was lost.
+    /// One attempt to log in, or to resume what was lost. Where nobody listens the next address is tried at once, as
+    /// clients do that have found several (RFC 6120 §3.2.1).
     async fn connect(&mut self, intended_us: u64) -> Result<Result<(), Error>, Over> {
-        self.aim();
+        let number = self.stage.connection();
+        let mut others = self.stage.options.endpoints.len().saturating_sub(1) as u64;
+        loop {
+            self.aim(number + others);
+            match self.attempt(intended_us).await? {
+                Err(error) if error.is_refusal() && others > 0 => others -= 1,
+                Err(error) => {
+                    self.attempts += 1;
+                    return Ok(Err(error));
+                }
+                Ok(()) => return Ok(Ok(())),
+            }
+        }
+    }
+
+    async fn attempt(&mut self, intended_us: u64) -> Result<Result<(), Error>, Over> {
         let plan = self.plan.clone();
         let mut state = self.state.take();
         let was_resumable = state.is_some();
@@ -86,7 +102,6 @@ impl Session {
             Ok(connected) => connected,
             Err(error) => {
                 self.state = state;
-                self.attempts += 1;
                 self.login_failed(&error);
                 return Ok(Err(error));
             }
@@ -119,9 +134,8 @@ impl Session {
     }
 
     /// Where the next connection goes, and from where.
-    fn aim(&mut self) {
+    fn aim(&mut self, number: u64) {
         let stage = Arc::clone(&self.stage);
-        let number = stage.connection();
         if let Some(endpoint) = stage.options.endpoint(self.role().population.transport, number) {
             self.plan.address = endpoint.address;
             if let Some(path) = &endpoint.path {
