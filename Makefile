@@ -85,7 +85,8 @@ soak: ## STANZAS=100000 through split roles while each in turn is restarted
 	STANZAS=$(or $(STANZAS),100000) $(CARGO) test --locked --package throng-tests --test soak -- --ignored --nocapture
 
 simulate: ## owners, routers and edges in simulated time and trouble, SEEDS=1000 from FIRST=1; SEED=7 is one
-	SEEDS=$(or $(SEEDS),1000) FIRST=$(or $(FIRST),1) $(CARGO) test --locked --package session --lib -- $(if $(SEED),simulation::whatever,simulation::many) --ignored --nocapture
+	SEEDS=$(or $(SEEDS),1000) FIRST=$(or $(FIRST),1) CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+	  $(CARGO) test --locked --release --package session --lib -- $(if $(SEED),simulation::whatever,simulation::many) --include-ignored --nocapture
 
 bench: ## the benches; docs/measurements has figures and method
 	$(CARGO) bench --locked --package xmpp --package store --benches $(ARGS)

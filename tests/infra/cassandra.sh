@@ -9,7 +9,7 @@ cassandra_start() {
   cat > logback.xml <<'LOG'
 <configuration><appender name="O" class="ch.qos.logback.core.ConsoleAppender"><encoder><pattern>%-5level %date{HH:mm:ss.SSS} %logger{20} %msg%n</pattern></encoder></appender><root level="INFO"><appender-ref ref="O"/></root></configuration>
 LOG
-  exec $JAVA $JVM @"$here/cassandra.jvm17.args" -Xms256m -Xmx512m -XX:MaxDirectMemorySize=128m \
+  exec $JAVA $JVM @"$here/cassandra.jvm17.args" -Xms256m -Xmx1g -XX:MaxDirectMemorySize=512m \
     "$(class_archive cassandra)" -Dcassandra.config="file://$PWD/cassandra.yaml" -Dcassandra.storagedir="$PWD" \
     -Dcassandra.triggers_dir="$PWD/tmp" -Dlogback.configurationFile="file://$PWD/logback.xml" -Djava.io.tmpdir="$PWD/tmp" \
     -Dcassandra-foreground=yes -Dcassandra.skip_wait_for_gossip_to_settle=0 \

@@ -22,7 +22,7 @@ pub enum Fault {
     UnknownLost,
 }
 
-/// Says how appends to a wrapped store behave from now on.
+/// Says how appends to a wrapped store behave from now on; where they are refused, messages that wait are not read either.
 #[derive(Clone, Debug, Default)]
 pub struct Switch(Arc<Mutex<(Duration, Fault)>>);
 
@@ -78,6 +78,9 @@ impl Archive for Slow {
     }
 
     async fn after(&self, archive: &Jid, id: u64, limit: usize) -> Result<Vec<Row>> {
+        if self.switch.0.lock().1 == Fault::Refused {
+            return Err(Error::Refused("a fault was asked for".to_owned()));
+        }
         self.archive.after(archive, id, limit).await
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use features::account::{Origin, Session};
 use features::{delay, stanza_ids, stored};
-use store::{Direction, Row, Uid};
+use store::{Direction, Error, Row, Uid};
 use tokio::time::sleep;
 use xmpp::stanza::Kind;
 
@@ -14,7 +14,7 @@ use crate::lane::{Arrival, Cause, Job};
 use crate::resident::{Pending, Resident};
 use crate::shard::Cx;
 use crate::stream::Stream;
-use crate::work::Work;
+use crate::work::{Done, Work};
 
 /// Rows that are read at a time.
 const PAGE_ROWS: usize = 200;
@@ -60,6 +60,7 @@ impl Resident {
             None => (Pending::CatchUp, self.position().max(settled)),
         };
         self.archive.reading = after;
+        self.pending = None;
         self.read_on(cx, pending, 0);
     }
 
@@ -91,7 +92,7 @@ impl Resident {
             if after_ms > 0 {
                 sleep(Duration::from_millis(after_ms)).await;
             }
-            Work::Read(at, store.archive.after(&jid, after, PAGE_ROWS).await)
+            Work::Done(at, Done::Read(store.archive.after(&jid, after, PAGE_ROWS).await))
         });
     }
 
@@ -100,9 +101,13 @@ impl Resident {
         let Some(pending) = self.pending.take() else { return };
         let rows = match rows {
             Ok(rows) => rows,
+            Err(error @ Error::Corrupt(_)) => {
+                tracing::error!(%error, "waiting messages are left where they are");
+                Vec::new()
+            }
             // What is not read is not given, and nothing may come in front of it.
             Err(error) => {
-                tracing::warn!(%error, "waiting messages could not be read");
+                tracing::debug!(%error, "waiting messages could not be read");
                 return self.read_on(cx, *pending, RETRY_MS);
             }
         };
@@ -123,6 +128,12 @@ impl Resident {
             Pending::CatchUp => {
                 for row in &rows {
                     self.route_again(cx, row);
+                }
+                if self.pending.is_some() {
+                    // Something that was sent before one of them is at work: the rest comes behind it.
+                    self.pass(self.archive.reading);
+                    self.lane_mut().waiting.push_front(Arrival::CatchUp);
+                    return;
                 }
                 if more {
                     return self.read_on(cx, Pending::CatchUp, 0);
@@ -165,11 +176,12 @@ impl Resident {
             matches!(arrival, Arrival::Inbound(inbound)
                 if inbound.stanza.kind == Kind::Message && inbound.uid.origin == uid.origin && inbound.uid.n < uid.n)
         };
-        while let Some(lane) = &mut self.lane
+        while self.pending.is_none()
+            && let Some(lane) = &mut self.lane
             && let Some(at) = lane.waiting.iter().position(earlier)
             && let Some(Arrival::Inbound(inbound)) = lane.waiting.remove(at)
         {
-            self.start_inbound(cx, inbound);
+            self.start_ahead(cx, inbound);
         }
     }
 

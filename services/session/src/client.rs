@@ -47,6 +47,7 @@ impl Resident {
                     self.client_stanza(cx, id, n, stanza);
                 }
             }
+            FromEdge::Torn => stream.inbound.torn = true,
             FromEdge::Kept(n) => self.kept(cx, id, n),
             FromEdge::Acked(n) => self.acked(cx, id, n),
             FromEdge::Room => self.send_mailbox(cx, id),
@@ -58,13 +59,6 @@ impl Resident {
                 }
             }
             FromEdge::Attach(_) => {}
-        }
-    }
-
-    /// A stanza of a stream was left out: those behind it are, too, until its edge attaches it again.
-    pub(crate) fn tear(&mut self, id: Origin) {
-        if let Some(stream) = self.stream_mut(id) {
-            stream.inbound.torn = true;
         }
     }
 

@@ -88,8 +88,11 @@ impl Resident {
     /// Sends what is in a session's mailbox and has not left for its edge.
     pub(crate) fn send_mailbox(&mut self, cx: &mut Cx<'_>, id: Origin) {
         let at = self.at;
-        if let Some(stream) = self.stream_mut(id) {
-            stream.send(cx);
+        let Some(stream) = self.stream_mut(id) else { return };
+        let behind = stream.outbound.sent < stream.outbound.n;
+        stream.send(cx);
+        if behind && stream.outbound.sent == stream.outbound.n {
+            // What is finished was not told before what had to leave.
             cx.handled(at, id);
         }
     }

@@ -13,7 +13,7 @@ use crate::owner::Owner;
 use crate::resident::{Pending, Resident};
 use crate::shard::{Cx, State};
 use crate::slots::Hold;
-use crate::work::{FromEdge, Inbound, Work};
+use crate::work::{Bind, FromEdge, Inbound, Resume, Work};
 
 /// Stanzas of a shard that wait until sessions are gathered; beyond, senders are told to wait.
 const GATHERING_MAX: usize = 16_384;
@@ -25,60 +25,9 @@ impl State {
             Work::Stream(stream, link, FromEdge::Attach(attach)) => {
                 self.attach(owner, shard, now_ms, stream, &link, attach);
             }
-            Work::Stream(stream, link, frame) => {
-                let at = self.common.by_stream.get(&stream).copied();
-                if !owner.slots.takes(slot_of(&stream)) && matches!(frame, FromEdge::Item { .. }) {
-                    // Its edge keeps it, and says it to whoever has the slot next: perhaps to this owner.
-                    if let Some((resident, _)) = at.and_then(|at| self.resident(owner, shard, now_ms, at)) {
-                        resident.tear(stream);
-                    }
-                    return;
-                }
-                let Some(at) = at else {
-                    // Told late, or by an edge that was thought dead: its client has to log in again.
-                    if let FromEdge::Item { generation, .. } = frame {
-                        link.send_one(close(&stream, generation, "connection-timeout"));
-                    }
-                    return;
-                };
-                if let Some((resident, mut cx)) = self.resident(owner, shard, now_ms, at) {
-                    resident.of_edge(&mut cx, stream, &link, frame);
-                }
-            }
-            Work::Bind(bind) => {
-                let slot = slots::of(bind.jid.bare_str(), "");
-                if !owner.slots.takes(slot) {
-                    return bind.link.send_one(elsewhere(slot, bind.exchange));
-                }
-                if !self.common.is_gathered(slot) {
-                    return self.common.early.push(Work::Bind(bind));
-                }
-                if let Some((resident, mut cx)) = self.own(owner, shard, now_ms, &bind.jid.bare()) {
-                    resident.arrive(&mut cx, Arrival::Bind(bind));
-                } else {
-                    self.cx(owner, shard, now_ms).refuse_bind(&bind, Condition::ItemNotFound);
-                }
-            }
-            Work::Resume(resume) => {
-                let slot = slots::of(resume.jid.bare_str(), "");
-                if !owner.slots.takes(slot) {
-                    return resume.link.send_one(elsewhere(slot, resume.exchange));
-                }
-                if !self.common.is_gathered(slot) {
-                    // The edge that had it may not have said so yet.
-                    return self.common.early.push(Work::Resume(resume));
-                }
-                if let Some((resident, mut cx)) = self.own(owner, shard, now_ms, &resume.jid.bare()) {
-                    resident.arrive(&mut cx, Arrival::Resume(resume));
-                } else {
-                    self.cx(owner, shard, now_ms).refuse_resume(&resume, None);
-                }
-            }
-            Work::Resumable(at, stream, generation) => {
-                if let Some((resident, mut cx)) = self.resident(owner, shard, now_ms, at) {
-                    resident.resume(&mut cx, stream, generation);
-                }
-            }
+            Work::Stream(stream, link, frame) => self.stream(owner, shard, now_ms, stream, &link, frame),
+            Work::Bind(bind) => self.bind(owner, shard, now_ms, bind),
+            Work::Resume(resume) => self.resume(owner, shard, now_ms, resume),
             Work::Inbound(inbound) => self.inbound(owner, shard, now_ms, inbound),
             Work::Finished(stream, n, refused) => {
                 let Some(at) = self.common.by_stream.get(&stream).copied() else { return };
@@ -86,28 +35,17 @@ impl State {
                     resident.finished(&mut cx, stream, n, refused);
                 }
             }
-            Work::Loaded(at, loaded) => {
-                let Some(slot) = self.residents.get(at).map(|resident| resident.slot) else { return };
+            Work::Done(at, done) => {
+                if let Some((resident, mut cx)) = self.resident(owner, shard, now_ms, at) {
+                    resident.done(&mut cx, done);
+                }
+            }
+            Work::Loaded(at, slot, loaded) => {
                 if let Some((resident, mut cx)) = self.resident(owner, shard, now_ms, at) {
                     resident.loaded(&mut cx, *loaded);
                 }
                 owner.gathering.load_ends(slot);
                 self.forget_absent(at);
-            }
-            Work::Continued(at, after) => {
-                if let Some((resident, mut cx)) = self.resident(owner, shard, now_ms, at) {
-                    resident.continued(&mut cx, after);
-                }
-            }
-            Work::Read(at, rows) => {
-                if let Some((resident, mut cx)) = self.resident(owner, shard, now_ms, at) {
-                    resident.read(&mut cx, rows);
-                }
-            }
-            Work::Saved(at, stream, numbers) => {
-                if let Some((resident, mut cx)) = self.resident(owner, shard, now_ms, at) {
-                    resident.saved(&mut cx, stream, numbers);
-                }
             }
             Work::Stored(rows, good) => self.stored(owner, shard, now_ms, &rows, good),
             Work::LinkLost(link) => self.link_lost(owner, shard, now_ms, &link),
@@ -122,6 +60,63 @@ impl State {
             Work::Gathered(slots) => self.gathered(owner, shard, now_ms, &slots),
             Work::Registered(session) => self.registered(owner, shard, now_ms, session),
             Work::Tick => self.tick(owner, shard, now_ms),
+        }
+    }
+
+    /// An edge says something of a stream that it has attached.
+    fn stream(
+        &mut self,
+        owner: &Arc<Owner>,
+        shard: usize,
+        now_ms: u64,
+        stream: [u8; 16],
+        link: &Link,
+        mut frame: FromEdge,
+    ) {
+        if !owner.slots.takes(slot_of(&stream)) && matches!(frame, FromEdge::Item { .. }) {
+            // Its edge keeps it, and says it to whoever has the slot next: perhaps to this owner.
+            frame = FromEdge::Torn;
+        }
+        let Some(at) = self.common.by_stream.get(&stream).copied() else {
+            // Told late, or by an edge that was thought dead: its client has to log in again.
+            if let FromEdge::Item { generation, .. } = frame {
+                link.send_one(close(&stream, generation, "connection-timeout"));
+            }
+            return;
+        };
+        if let Some((resident, mut cx)) = self.resident(owner, shard, now_ms, at) {
+            resident.of_edge(&mut cx, stream, link, frame);
+        }
+    }
+
+    fn bind(&mut self, owner: &Arc<Owner>, shard: usize, now_ms: u64, bind: Bind) {
+        let slot = slots::of(bind.jid.bare_str(), "");
+        if !owner.slots.takes(slot) {
+            return bind.link.send_one(elsewhere(slot, bind.exchange));
+        }
+        if !self.common.is_gathered(slot) {
+            return self.common.early.push(Work::Bind(bind));
+        }
+        if let Some((resident, mut cx)) = self.own(owner, shard, now_ms, &bind.jid.bare()) {
+            resident.arrive(&mut cx, Arrival::Bind(bind));
+        } else {
+            self.cx(owner, shard, now_ms).refuse_bind(&bind, Condition::ItemNotFound);
+        }
+    }
+
+    fn resume(&mut self, owner: &Arc<Owner>, shard: usize, now_ms: u64, resume: Resume) {
+        let slot = slots::of(resume.jid.bare_str(), "");
+        if !owner.slots.takes(slot) {
+            return resume.link.send_one(elsewhere(slot, resume.exchange));
+        }
+        if !self.common.is_gathered(slot) {
+            // The edge that had it may not have said so yet.
+            return self.common.early.push(Work::Resume(resume));
+        }
+        if let Some((resident, mut cx)) = self.own(owner, shard, now_ms, &resume.jid.bare()) {
+            resident.arrive(&mut cx, Arrival::Resume(resume));
+        } else {
+            self.cx(owner, shard, now_ms).refuse_resume(&resume, None);
         }
     }
 

@@ -14,7 +14,7 @@ use crate::resident::Resident;
 use crate::shard::Cx;
 use crate::stream::{Mail, Stream};
 use crate::uid;
-use crate::work::Work;
+use crate::work::{Done, Work};
 
 /// What is known of a hibernating stream's copy in the store.
 #[derive(Debug, Default)]
@@ -57,7 +57,7 @@ impl Resident {
                     false
                 }
             };
-            Work::Saved(at, id, good.then_some(numbers))
+            Work::Done(at, Done::Saved(id, good.then_some(numbers)))
         });
     }
 
@@ -91,14 +91,20 @@ impl Resident {
         }
     }
 
-    /// Sessions whose copies are behind, for whoever is about to have them.
-    pub(crate) fn unsaved_sessions(&self) -> Vec<store::Session> {
+    /// Sessions that may be resumed and whose copies are behind, for whoever is about to have them. Those of edges, too: an
+    /// edge that dies before it has attached them again takes nobody's session along.
+    pub(crate) fn unsaved_sessions(&self, now_ms: u64) -> Vec<store::Session> {
         let behind = |stream: &&Stream| {
-            stream.link.is_none()
-                && stream.resume
-                && stream.saved.as_ref().is_none_or(|saved| saved.of != Some(numbers(stream)))
+            stream.resume && stream.saved.as_ref().is_none_or(|saved| saved.of != Some(numbers(stream)))
         };
-        self.streams.iter().filter(behind).filter_map(|stream| self.hibernated(stream.id)).collect()
+        let copy = |stream: &Stream| {
+            let mut session = self.hibernated(stream.id)?;
+            if stream.link.is_some() {
+                session.deadline_ms = now_ms + u64::from(stream.max_s) * 1_000;
+            }
+            Some(session)
+        };
+        self.streams.iter().filter(behind).filter_map(copy).collect()
     }
 
     /// Sessions as they were kept: they hibernate on, or their time is over at the next tick.

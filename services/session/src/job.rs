@@ -7,7 +7,7 @@ use xmpp::stanza::{Stanza, StanzaError, Type};
 use crate::lane::{Arrival, Cause, Effect, Entry, Job, Wait};
 use crate::resident::{Pending, Resident};
 use crate::shard::Cx;
-use crate::work::{Finish, Work};
+use crate::work::{Done, Finish, Work};
 
 impl Resident {
     /// Something has arrived for the account: it starts, unless what is before it is at work.
@@ -100,8 +100,18 @@ impl Resident {
         (answer, outputs)
     }
 
+    /// Something that the account has waited for is done.
+    pub(crate) fn done(&mut self, cx: &mut Cx<'_>, done: Done) {
+        match done {
+            Done::Resumable(stream, generation) => self.resume(cx, stream, generation),
+            Done::Continued(after) => self.continued(cx, after),
+            Done::Read(rows) => self.read(cx, rows),
+            Done::Saved(stream, numbers) => self.saved(cx, stream, numbers),
+        }
+    }
+
     /// The work that the lane's last entry waited for is done.
-    pub(crate) fn continued(&mut self, cx: &mut Cx<'_>, after: Result<After, StanzaError>) {
+    fn continued(&mut self, cx: &mut Cx<'_>, after: Result<After, StanzaError>) {
         let Some(Pending::Job(job)) = self.pending.take().map(|pending| *pending) else { return };
         let mut job = *job;
         let (next, outputs) = match after {
@@ -158,9 +168,9 @@ impl Resident {
                     effects.extend(crate::client::error_effect(*stream, &job.stanza, error));
                     self.push(cx, Entry { wait: Wait::Nothing, effects, finish });
                 }
-                Cause::Inbound(_) => {
+                Cause::Inbound(inbound) => {
                     self.push(cx, Entry { wait: Wait::Nothing, effects, finish: Finish::Nobody });
-                    cx.finish(finish, Some(error));
+                    cx.refuse(inbound, error);
                 }
                 Cause::Owner => self.push(cx, Entry { wait: Wait::Nothing, effects, finish }),
             },
@@ -180,7 +190,7 @@ impl Resident {
     fn work(&mut self, cx: &mut Cx<'_>, job: Box<Job>, work: features::context::Work) {
         self.begin(Pending::Job(job));
         let at = self.at;
-        cx.spawn(async move { Work::Continued(at, work.await) });
+        cx.spawn(async move { Work::Done(at, Done::Continued(work.await)) });
     }
 
     /// Begins the work of a job whose turn has come: all before it has taken effect.

@@ -11,7 +11,7 @@ use features::about::At;
 use features::account::Origin;
 use features::context::Output;
 use proto::session as wire;
-use xmpp::stanza::{Kind, Stanza};
+use xmpp::stanza::Stanza;
 
 use crate::edges::Link;
 use crate::work::{Bind, Finish, FromEdge, Inbound, Resume};
@@ -129,10 +129,9 @@ impl Lane {
 
     /// What had started waits again, in front of all that has not and behind what did so before it.
     pub(crate) fn wait_again(&mut self, mut inbound: Inbound) {
-        // It has been marked.
-        inbound.must = false;
-        let again = |arrival: &Arrival| matches!(arrival, Arrival::Inbound(inbound) if !inbound.must && inbound.stanza.kind == Kind::Message);
-        let at = self.waiting.iter().take_while(|arrival| again(arrival)).count();
+        inbound.marked = true;
+        let again = |arrival: &&Arrival| matches!(arrival, Arrival::Inbound(inbound) if inbound.marked);
+        let at = self.waiting.iter().take_while(again).count();
         self.waiting.insert(at, Arrival::Inbound(Box::new(inbound)));
     }
 

@@ -56,13 +56,13 @@ pub(crate) async fn load(
 impl Resident {
     /// Reads the account, after a while.
     pub(crate) fn load(&self, cx: &Cx<'_>, after_ms: u64) {
-        let (store, jid, at) = (cx.owner.store.clone(), self.account.jid.clone(), self.at);
+        let (store, jid, at, slot) = (cx.owner.store.clone(), self.account.jid.clone(), self.at, self.slot);
         let since_ms = cx.owner.marks_since_ms(cx.now_ms);
-        let epoch = cx.owner.slots.epoch(self.slot);
+        let epoch = cx.owner.slots.epoch(slot);
         cx.spawn(async move {
             tokio::time::sleep(Duration::from_millis(after_ms)).await;
             let account = load(&store, &jid, epoch, since_ms).await;
-            Work::Loaded(at, Box::new(Loaded { account }))
+            Work::Loaded(at, slot, Box::new(Loaded { account }))
         });
     }
 
@@ -138,6 +138,7 @@ impl Resident {
 
     /// Something else than a load is about to start: nothing behind it does.
     pub(crate) fn begin(&mut self, pending: Pending) {
+        debug_assert!(self.pending.is_none(), "one at a time");
         self.lane_mut().working = true;
         self.pending = Some(Box::new(pending));
     }

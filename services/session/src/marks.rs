@@ -16,7 +16,7 @@ use store::{Direction, Row, Uid};
 const ACKNOWLEDGED_MAX: usize = 64;
 
 /// Numbers of one origin are kept as ranges, and so many of them: then the lowest gap counts as received.
-const RANGES_MAX: usize = 512;
+const RANGES_MAX: usize = 128;
 
 /// What may come again.
 #[derive(Debug, Default)]
@@ -117,6 +117,10 @@ impl Marks {
 
     /// A client has a stanza that is in no archive.
     pub(crate) fn acknowledged(&mut self, uid: Uid) {
+        if self.acknowledged.back() == Some(&uid) {
+            // To two sessions at once.
+            return;
+        }
         if self.acknowledged.len() == ACKNOWLEDGED_MAX {
             self.acknowledged.pop_front();
         }
@@ -156,6 +160,7 @@ impl Marks {
             self.old = take(&mut self.young);
             self.before = HashSet::new();
             self.stored = HashMap::new();
+            self.acknowledged = VecDeque::new();
             self.sent = HashMap::new();
         }
     }
@@ -184,6 +189,29 @@ mod tests {
     fn what_the_last_owner_had_is_known_one_by_one() {
         let mut marks = Marks::default();
         marks.add(uid(1, 5));
+        assert_eq!((marks.of(uid(1, 5)), marks.of(uid(1, 4))), (Mark::Known, Mark::New));
+    }
+
+    #[test]
+    fn what_the_last_owner_stored_overtakes_what_it_did_not() {
+        let juliet = xmpp::jid::Jid::from_prepared("juliet@capulet.example").unwrap();
+        let row = Row {
+            archive: juliet.clone(),
+            id: 7,
+            uid: uid(1, 5),
+            epoch: 1,
+            direction: Direction::Received,
+            with: juliet,
+            address: None,
+            deliver: true,
+            spool: false,
+            stamp_ms: 0,
+            stanza: bytes::Bytes::new(),
+        };
+        let marks = Marks::from_rows(&[row], 0).unwrap();
+        assert!(
+            marks.is_overtaken(uid(1, 4)) && !marks.is_overtaken(uid(1, 6)) && !marks.is_overtaken(uid(2, 4))
+        );
         assert_eq!((marks.of(uid(1, 5)), marks.of(uid(1, 4))), (Mark::Known, Mark::New));
     }
 

@@ -83,7 +83,7 @@ impl Resident {
                         self.deliver(cx, stream, copy, Give::default());
                     }
                 }
-                Effect::Again(inbound) => self.again(cx, &inbound),
+                Effect::Again(inbound) => cx.again(&inbound),
                 Effect::Answered(stream, n) => self.answered(cx, stream, n),
                 Effect::Enabled(enable) => self.enabled(cx, &enable),
             }
@@ -125,16 +125,16 @@ impl Resident {
         };
         let finish = message.inbound.finish;
         let route = routing::message(&self.account, &message.inbound.stanza, keep);
+        if message.archive_id == 0 && matches!(route, Route::Sessions(_)) && self.is_read_for_all() {
+            // What is stored and was sent before it is being read.
+            return self.lane_mut().wait_again(message.inbound);
+        }
         self.push_unseen(cx, keep, &message, &route);
         match route {
             Route::Sessions(_) if message.deliver && self.is_read_for_all() => {
                 // It is behind what is being read of the archive, and will be read there.
                 self.archive.waits(message.archive_id);
                 cx.finish(finish, None);
-            }
-            // What is stored and was sent before it is being read.
-            Route::Sessions(_) if message.archive_id == 0 && self.is_read_for_all() => {
-                self.lane_mut().wait_again(message.inbound);
             }
             Route::Sessions(streams) => {
                 if message.archive_id != 0 && !message.spool {
@@ -153,7 +153,7 @@ impl Resident {
                 self.watch(cx);
                 cx.finish(finish, None);
             }
-            Route::Refuse(condition) => cx.finish(finish, Some(condition.into())),
+            Route::Refuse(condition) => cx.refuse(&message.inbound, condition.into()),
             Route::Drop | Route::Account => cx.finish(finish, None),
         }
     }
@@ -244,12 +244,7 @@ impl Effects for Vec<Effect> {
     fn clear_messages(&mut self, cx: &mut Cx<'_>) {
         for effect in self.drain(..) {
             if let Effect::Message(message) = effect {
-                let Inbound { uid, to, finish, .. } = message.inbound;
-                if let Finish::Client(..) = finish {
-                    // It may come again from another owner.
-                    cx.owner.routes.receiving.remember(uid, to, unavailable());
-                }
-                cx.finish(finish, Some(unavailable()));
+                cx.refuse(&message.inbound, unavailable());
             }
         }
     }

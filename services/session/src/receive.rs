@@ -26,7 +26,7 @@ impl Resident {
             return cx.finish(inbound.finish, Some(Condition::ResourceConstraint.into()));
         }
         // Undirected presence and chat states may be repeated: they say the same again.
-        if inbound.must || inbound.stanza.kind == Kind::Iq {
+        if !inbound.marked && (inbound.must || inbound.stanza.kind == Kind::Iq) {
             match self.mark(cx, &inbound) {
                 Mark::New => {}
                 // What its sender sent behind it is here: after that it may not come any more.
@@ -44,6 +44,16 @@ impl Resident {
             cx,
             Job { at: At::Received, step: 0, session: None, stanza, cause: Cause::Inbound(inbound) },
         );
+    }
+
+    /// Starts a message ahead of what came before it: that is not late for it.
+    pub(crate) fn start_ahead(&mut self, cx: &mut Cx<'_>, mut inbound: Box<Inbound>) {
+        let marks = self.marks.get_or_insert_with(|| Marks::new(cx.now_ms));
+        if inbound.must && marks.of(inbound.uid) == Mark::New {
+            marks.add(inbound.uid);
+            inbound.marked = true;
+        }
+        self.start_inbound(cx, inbound);
     }
 
     /// Whether a stanza was handled before, under this owner or the one before it; if not, it is now.
@@ -67,12 +77,6 @@ impl Resident {
             marks.mark(inbound.uid);
         }
         mark
-    }
-
-    /// A copy of a stanza that has been received: whoever sent it hears what became of that.
-    pub(crate) fn again(&mut self, cx: &mut Cx<'_>, inbound: &Inbound) {
-        let refused = cx.owner.routes.receiving.refused(inbound.uid, &inbound.to);
-        cx.finish(inbound.finish, refused);
     }
 
     /// When all rows that are being written are durable.
@@ -109,14 +113,12 @@ impl Resident {
         if keep == Keep::Archive {
             let full = self.is_full(cx);
             if full && matches!(routing::message(&self.account, &message.inbound.stanza, keep), Route::Wait) {
-                cx.finish(message.inbound.finish, Some(Condition::ServiceUnavailable.into()));
-                return;
+                return cx.refuse(&message.inbound, Condition::ServiceUnavailable.into());
             }
             wait = Wait::Stored(self.append_received(cx, &mut message, false));
         } else if keep == Keep::Spool && self.nobody_takes(&message.inbound.stanza, keep) {
             if self.is_full(cx) {
-                cx.finish(message.inbound.finish, Some(Condition::ServiceUnavailable.into()));
-                return;
+                return cx.refuse(&message.inbound, Condition::ServiceUnavailable.into());
             }
             wait = Wait::Stored(self.append_received(cx, &mut message, true));
         }

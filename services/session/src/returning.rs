@@ -64,7 +64,7 @@ impl Resident {
             held(cx, key).map_or(Finish::Nobody, |held| std::mem::replace(&mut held.finish, Finish::Nobody));
         Self::released(cx, key, false);
         let to = stanza.to.clone().unwrap_or_else(|| self.account.jid.clone());
-        let inbound = Inbound { uid: uid.unwrap_or_default(), finish, must: false, to, stanza };
+        let inbound = Inbound { uid: uid.unwrap_or_default(), finish, must: false, marked: true, to, stanza };
         self.arrive(cx, Arrival::Inbound(Box::new(inbound)));
     }
 

@@ -1,8 +1,7 @@
 //! Other owners, by way of the routers.
 //!
 //! Stanzas for a slot use one router until it breaks or the slot moves; then all that is unfinished for the slot is sent
-//! again, oldest first, before anything new, under the next run. So first arrivals are in order, and whoever gets them
-//! needs to remember only the highest number of each origin.
+//! again, oldest first, before anything new, under the next run. So first arrivals are in order (`marks`).
 
 use std::collections::VecDeque;
 use std::sync::Weak;
@@ -150,7 +149,7 @@ impl Routes {
         if hold == Hold::Owned {
             return Sent::Mine(inbound);
         }
-        let Inbound { uid, finish, must, to, stanza } = *inbound;
+        let Inbound { uid, finish, must, to, stanza, .. } = *inbound;
         let item = wire::Item {
             uid: Some(uid::pack(uid)),
             must,
@@ -359,7 +358,7 @@ impl Unfinished {
         let uid = uid::unpack(&self.item.uid?)?;
         let to = carry::address(self.item.to.first()?.addressees.first()?).ok()??;
         let stanza = carry::unpack(&self.item.stanza).ok()?;
-        Some(Box::new(Inbound { uid, finish: self.finish, must: self.item.must, to, stanza }))
+        Some(Box::new(Inbound { uid, finish: self.finish, must: self.item.must, marked: false, to, stanza }))
     }
 
     fn number(&mut self, router: &mut Router, slot: u16, run: u64) {

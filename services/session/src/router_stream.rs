@@ -115,7 +115,10 @@ fn item_works(owner: &Owner, link: RouterLink, item: &wire::Item, works: &mut Ve
         let mut stanza = stanza.clone();
         stanza.to = Some(to.clone());
         let (shard, finish) = (shard::of(to.bare_str()), Finish::Remote(number));
-        works.push((shard, Work::Inbound(Box::new(Inbound { uid, finish, must: item.must, to, stanza }))));
+        works.push((
+            shard,
+            Work::Inbound(Box::new(Inbound { uid, finish, must: item.must, marked: false, to, stanza })),
+        ));
     }
 }
 

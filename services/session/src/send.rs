@@ -50,7 +50,21 @@ impl Cx<'_> {
             return self.finish(finish, answered.then(|| StanzaError::from(Condition::ServiceUnavailable)));
         }
         let slot = node::slots::of(to.bare_str(), "");
-        self.hand(slot, Box::new(Inbound { uid, finish, must, to, stanza }));
+        self.hand(slot, Box::new(Inbound { uid, finish, must, marked: false, to, stanza }));
+    }
+
+    /// A copy of a stanza that has been received: whoever sent it hears what became of that.
+    pub(crate) fn again(&mut self, inbound: &Inbound) {
+        let refused = self.owner.routes.receiving.refused(inbound.uid, &inbound.to);
+        self.finish(inbound.finish, refused);
+    }
+
+    /// Refuses a stanza that was received. It may come again by way of another owner, if its client's slot moves.
+    pub(crate) fn refuse(&mut self, inbound: &Inbound, error: StanzaError) {
+        if self.owner.config.shared && matches!(inbound.finish, Finish::Client(..)) {
+            self.owner.routes.receiving.remember(inbound.uid, inbound.to.clone(), error.clone());
+        }
+        self.finish(inbound.finish, Some(error));
     }
 
     /// Gives a stanza to the owner of its slot.

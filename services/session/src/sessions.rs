@@ -14,7 +14,7 @@ use crate::owner::Owner;
 use crate::resident::Resident;
 use crate::shard::Cx;
 use crate::stream::{Inbound, Outbound, Stream};
-use crate::work::{Bind, Finish, Resume, Work};
+use crate::work::{Bind, Done, Finish, Resume, Work};
 
 impl Resident {
     pub(crate) fn start_bind(&mut self, cx: &mut Cx<'_>, bind: &Bind) {
@@ -137,7 +137,7 @@ impl Resident {
         let (store, at) = (cx.owner.store.clone(), self.at);
         cx.spawn(async move {
             crate::tick::save(&store, &cursors).await;
-            Work::Resumable(at, id, generation)
+            Work::Done(at, Done::Resumable(id, generation))
         });
     }
 

@@ -337,6 +337,19 @@ mod tests {
     }
 
     #[test]
+    fn what_is_refused_is_finished_when_its_answer_has_left() {
+        let mut inbound = Inbound::default();
+        inbound.arrive(1, stanza(), 0);
+        inbound.answering(1);
+        assert!(!inbound.finish(1));
+        assert!(!inbound.abandon(1));
+        assert_eq!((inbound.h, inbound.finished_above().count()), (0, 0));
+        assert!(inbound.answered(1));
+        assert_eq!(inbound.h, 1);
+        assert!(!inbound.answered(1), "once");
+    }
+
+    #[test]
     fn a_second_copy_joins_the_first() {
         let mut inbound = Inbound::default();
         inbound.arrive(1, stanza(), 0);

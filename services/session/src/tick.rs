@@ -59,7 +59,7 @@ impl State {
 /// Saves the cursors of accounts; without them some messages are given twice.
 pub(crate) async fn save(store: &Store, cursors: &[(Jid, Cursor)]) {
     if let Err(error) = store.cursors.save(cursors).await {
-        tracing::warn!(%error, "cursors could not be saved, some messages may come again at the next login");
+        tracing::debug!(%error, "cursors could not be saved, some messages may come again at the next login");
     }
 }
 

@@ -18,20 +18,14 @@ pub(crate) enum Work {
     Bind(Bind),
     /// A login asks for the session it had.
     Resume(Resume),
-    /// What the resumption of a stream's generation has waited for is done.
-    Resumable(usize, Origin, u64),
     /// A stanza for an account of this shard.
     Inbound(Box<Inbound>),
     /// A part of a client's stanza is finished.
     Finished(Origin, u64, Option<StanzaError>),
-    /// An account was read from the store; none: there is no such account, an error: the store does not answer.
-    Loaded(usize, Box<Loaded>),
-    /// What a lane waited for is there.
-    Continued(usize, Result<After, StanzaError>),
-    /// Rows that somebody waits for were read.
-    Read(usize, Result<Vec<Row>, store::Error>),
-    /// A hibernating session is in the store, as of these numbers; none: it could not be written.
-    Saved(usize, Origin, Option<(u64, u64, u64, u64)>),
+    /// Something that an account has waited for is done.
+    Done(usize, Done),
+    /// An account of a slot was read from the store; none: there is no such account, an error: the store does not answer.
+    Loaded(usize, u16, Box<Loaded>),
     /// Rows are durable, or could not be written.
     Stored(Vec<(usize, u64)>, bool),
     /// An edge is gone: its streams hibernate.
@@ -50,8 +44,22 @@ pub(crate) enum Work {
     Tick,
 }
 
+/// What an account has waited for.
+pub(crate) enum Done {
+    /// What the resumption of a stream's generation has waited for.
+    Resumable(Origin, u64),
+    /// What a lane waited for.
+    Continued(Result<After, StanzaError>),
+    /// Rows that somebody waits for were read.
+    Read(Result<Vec<Row>, store::Error>),
+    /// A hibernating session is in the store, as of these numbers; none: it could not be written.
+    Saved(Origin, Option<(u64, u64, u64, u64)>),
+}
+
 /// What an edge says of one of its streams.
 pub(crate) enum FromEdge {
+    /// A stanza of its client was left out, as the slot was about to move: so is what is behind it.
+    Torn,
     /// A stanza of its client, packed.
     Item {
         generation: u64,
@@ -95,6 +103,8 @@ pub(crate) struct Inbound {
     pub(crate) uid: Uid,
     pub(crate) finish: Finish,
     pub(crate) must: bool,
+    /// It has been marked as received: it is no copy of itself.
+    pub(crate) marked: bool,
     /// The addressee, of whom the stanza's `to` may be one of many.
     pub(crate) to: Jid,
     pub(crate) stanza: Stanza,

@@ -71,7 +71,7 @@ fn say_there(owner: &Arc<Owner>) {
 /// Looks at the table and does what it says, for as long as there is an owner that is a member.
 pub(crate) async fn look(owner: Weak<Owner>) {
     let mut watch = watch::Watch::default();
-    let (mut seen, mut soon, mut coordinated_ms) = (None, false, 0);
+    let (mut seen, mut soon, mut coordinated_ms) = (None, true, 0);
     loop {
         sleep(Duration::from_millis(if soon { LOOK_SOON_MS } else { LOOK_MS })).await;
         let Some(owner) = owner.upgrade() else { return };

@@ -25,8 +25,8 @@ const QUIET_MS_MAX: u64 = 2_000;
 /// Between looks at whether it is.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// Slots whose sessions are read from the registry at a time.
-const READS_MAX: usize = 64;
+/// Calls to a store that are under way at a time while slots move.
+const CALLS_MAX: usize = 64;
 
 impl Owner {
     /// Whether slots are on their way from here to somebody else.
@@ -182,6 +182,7 @@ impl Owner {
     async fn save(&self, slots: &[u16]) {
         let slots: HashSet<u16> = slots.iter().copied().collect();
         let (mut cursors, mut sessions) = (Vec::new(), Vec::new());
+        let now_ms = self.clock.now_ms();
         for shard in &self.shards {
             let mut state = shard.state.lock();
             for (_, resident) in &mut state.residents {
@@ -189,16 +190,17 @@ impl Owner {
                     if std::mem::take(&mut resident.archive.changed) {
                         cursors.push((resident.account.jid.clone(), resident.archive.cursor()));
                     }
-                    sessions.extend(resident.unsaved_sessions());
+                    sessions.extend(resident.unsaved_sessions(now_ms));
                 }
             }
         }
         let all = async {
             crate::tick::save(&self.store, &cursors).await;
-            for session in sessions {
-                if let Err(error) = self.store.hibernated.put(session).await {
-                    tracing::warn!(%error, "a hibernating session could not be saved");
-                }
+            let puts = sessions.into_iter().map(|session| self.store.hibernated.put(session));
+            let done: Vec<_> = futures_util::stream::iter(puts).buffer_unordered(CALLS_MAX).collect().await;
+            let failed = done.iter().filter(|put| put.is_err()).count();
+            if failed > 0 {
+                tracing::warn!(failed, "copies of sessions could not be saved");
             }
         };
         if timeout(Duration::from_millis(CALL_MS_MAX), all).await.is_err() {
@@ -314,7 +316,7 @@ impl Owner {
             store::Result::Ok(sessions.into_iter().map(|session| (slot, session)).collect::<Vec<_>>())
         };
         let reads = futures_util::stream::iter(slots.iter().copied().map(read));
-        let all: Vec<Vec<_>> = reads.buffer_unordered(READS_MAX).try_collect().await?;
+        let all: Vec<Vec<_>> = reads.buffer_unordered(CALLS_MAX).try_collect().await?;
         Ok(all.into_iter().flatten().collect())
     }
 }

@@ -271,6 +271,23 @@ async fn a_full_backlog_is_told() {
 }
 
 #[tokio::test]
+async fn what_waits_comes_when_the_store_can_be_read_and_nothing_comes_before_it() {
+    let stage = Stage::new().await;
+    let house = stage.open().await;
+    let edge = Edge::open("edge", house.wire()).await;
+    let romeo = edge.enters("romeo").await;
+    romeo.says(&chat("juliet", "1"));
+    romeo.finished(2).await;
+    stage.switch.fault(Fault::Refused);
+    let juliet = edge.enters("juliet").await;
+    assert_eq!(juliet.rest().await, [""; 0]);
+    stage.switch.fault(Fault::None);
+    romeo.says(&chat("juliet", "2"));
+    assert_eq!(juliet.hears_all("message", 2).await, ["1", "2"]);
+    assert_eq!(juliet.rest().await, [""; 0]);
+}
+
+#[tokio::test]
 async fn a_message_that_was_refused_does_not_wait() {
     let stage = Stage::new().await;
     let house = stage.open().await;

@@ -170,6 +170,27 @@ async fn a_session_that_hibernates_is_resumed_at_the_next_owner() {
 }
 
 #[tokio::test]
+async fn an_edge_that_dies_while_slots_move_takes_no_session_along() {
+    let league = League::new().await;
+    let verona = league.opens("verona").await;
+    verona.has(4_096..=4_096).await;
+    let edge = Edge::open("edge", verona.wire()).await;
+    let juliet = enters(&edge, "juliet").await;
+    let (previd, h) = (juliet.previd(), (juliet.desk().out_n - juliet.desk().out_base) as u32);
+    juliet.acks();
+    let mantua = league.opens("mantua").await;
+    mantua.has(2_048..=2_048).await;
+    verona.at(ends).await;
+    mantua.has(4_096..=4_096).await;
+    edge.dies();
+
+    let far = Edge::open("far", mantua.wire()).await;
+    let back = far.resumes("juliet@verona.example", &previd, h).await.unwrap();
+    back.says(&chat("juliet", "1"));
+    back.hears("1").await;
+}
+
+#[tokio::test]
 async fn a_session_that_nobody_has_any_more_is_seen_to_leave() {
     let league = League::new().await;
     league.stage.befriend("romeo", "juliet").await;
@@ -242,7 +263,7 @@ async fn goes_and_comes(house: &House) -> u64 {
         .at(|owner| {
             let slot = node::slots::of(account("juliet").as_str(), "");
             let (uid, finish, stanza) = (Uid::default(), Finish::Nobody, stanza("<message/>"));
-            let inbound = Inbound { uid, finish, must: true, to: account("juliet"), stanza };
+            let inbound = Inbound { uid, finish, must: true, marked: false, to: account("juliet"), stanza };
             owner.slots.set(slot, 1, Hold::Absent);
             owner.routes.send(slot, owner.clock.now_ms(), Box::new(inbound));
             let run = owner.routes.run(slot);
