@@ -114,14 +114,13 @@ impl Assignments {
         self.slots.iter().any(|one| one.wanted.as_ref() == Some(me) && one.owner.as_ref() != Some(me))
     }
 
-    /// Lets go of slots: whoever is to have each owns it from the next version on.
+    /// Lets go of slots: whoever is to have each owns it from the next version on. If whoever that was is gone by now, the
+    /// slot begins anew where it was.
     pub(crate) fn release(&mut self, me: &Life, slots: &[u16]) {
         for slot in slots {
             let one = &mut self.slots[usize::from(*slot)];
-            if one.owner.as_ref() == Some(me)
-                && let Some(heir) = one.wanted.take()
-            {
-                one.owner = Some(heir);
+            if one.owner.as_ref() == Some(me) {
+                one.owner = one.wanted.take().or(one.owner.take());
                 one.epoch = self.version + 1;
             }
         }
@@ -250,6 +249,19 @@ mod tests {
         assert!(
             table.plan(std::slice::from_ref(&b), |life| life.name == "a", true).unwrap().leaving.is_empty()
         );
+    }
+
+    #[test]
+    fn a_slot_whose_heir_has_gone_begins_anew_where_it_was() {
+        let (a, b) = (life("a", 1), life("b", 1));
+        let mut table = written(&empty().plan(std::slice::from_ref(&a), |_| false, true).unwrap());
+        let asked = written(&table.plan(&[a.clone(), b.clone()], |_| false, true).unwrap());
+        table = written(&asked.plan(std::slice::from_ref(&a), |life| life.name == "b", true).unwrap());
+        assert!(!table.are_coming(&b));
+        table.release(&a, &[7]);
+        let table = written(&table);
+        assert_eq!((count(&table, &a), table.slots[7].epoch), (usize::from(SLOTS), table.version));
+        assert_eq!(table.slots[8].epoch, 1);
     }
 
     #[test]

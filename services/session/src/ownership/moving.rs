@@ -41,7 +41,9 @@ impl Owner {
         for (slot, one) in (0_u16..).zip(&table.slots) {
             let mine = one.owner.as_ref() == Some(&me);
             match (self.slots.hold(slot), mine) {
-                (Hold::Absent, true) if self.released.lock().contains(&slot) => asked.push(slot),
+                (Hold::Absent, true) if one.wanted.is_some() || self.released.lock().contains(&slot) => {
+                    asked.push(slot);
+                }
                 (Hold::Absent, true) => take.push((slot, one.epoch)),
                 (Hold::Absent, false) => drop(self.released.lock().remove(&slot)),
                 (_, false) => return self.end_fenced(),
@@ -118,11 +120,8 @@ impl Owner {
         if !self.write_table(&table).await {
             return false;
         }
-        let mut released = self.released.lock();
-        for slot in slots.iter().filter(|slot| table.slots[usize::from(**slot)].owner.as_ref() != Some(&me)) {
-            released.remove(slot);
-        }
-        drop(released);
+        // What is still this owner's, since whoever was to have it is gone, is taken anew at the next look.
+        self.released.lock().retain(|slot| !slots.contains(slot));
         metrics::RELEASED.inc_by(slots.len() as u64);
         tracing::info!(slots = slots.len(), "slots are let go of");
         true
