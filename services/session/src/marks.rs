@@ -194,20 +194,7 @@ mod tests {
 
     #[test]
     fn what_the_last_owner_stored_overtakes_what_it_did_not() {
-        let juliet = xmpp::jid::Jid::from_prepared("juliet@capulet.example").unwrap();
-        let row = Row {
-            archive: juliet.clone(),
-            id: 7,
-            uid: uid(1, 5),
-            epoch: 1,
-            direction: Direction::Received,
-            with: juliet,
-            address: None,
-            deliver: true,
-            spool: false,
-            stamp_ms: 0,
-            stanza: bytes::Bytes::new(),
-        };
+        let row = Row { uid: uid(1, 5), ..crate::testing::row(7) };
         let marks = Marks::from_rows(&[row], 0).unwrap();
         assert!(
             marks.is_overtaken(uid(1, 4)) && !marks.is_overtaken(uid(1, 6)) && !marks.is_overtaken(uid(2, 4))

@@ -277,3 +277,20 @@ pub(crate) fn line(stanza: &Stanza) -> String {
     });
     format!("{} {ty} {from}: {said}", stanza.kind.name())
 }
+
+/// A row that somebody has received.
+pub(crate) fn row(id: u64) -> store::Row {
+    store::Row {
+        archive: account("juliet"),
+        id,
+        uid: store::Uid::default(),
+        epoch: 1,
+        direction: store::Direction::Received,
+        with: account("juliet"),
+        address: None,
+        deliver: true,
+        spool: false,
+        stamp_ms: 0,
+        stanza: bytes::Bytes::new(),
+    }
+}

@@ -161,23 +161,7 @@ async fn remove(owner: &Owner, rows: &[Row]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn row(id: u64) -> Row {
-        let juliet = xmpp::jid::Jid::from_prepared("juliet@capulet.example").unwrap();
-        Row {
-            archive: juliet.clone(),
-            id,
-            uid: store::Uid::default(),
-            epoch: 1,
-            direction: store::Direction::Received,
-            with: juliet,
-            address: None,
-            deliver: true,
-            spool: false,
-            stamp_ms: 0,
-            stanza: bytes::Bytes::new(),
-        }
-    }
+    use crate::testing::row;
 
     /// Rows 1 and 3 of account 7, row 2 of account 4, both in shard 0, and row 4 of account 7 in shard 5.
     fn gathered() -> Gathered {
