@@ -10,7 +10,8 @@ use super::ranges::Ranges;
 use super::settle::{Stream, length};
 use super::verdict::{Kind, Verdict};
 
-/// Both sides' archives are to hold what was delivered; the sender's also what was acknowledged, unless it failed.
+/// The receiver's archive is to hold what was delivered; the sender's that and what was acknowledged, but nothing that was
+/// refused to the sender: whether that was stored before it was refused, nobody can know.
 pub(super) fn check(
     stream: &Stream<'_>,
     got: &Ranges,
@@ -23,9 +24,11 @@ pub(super) fn check(
         compare(stream, to, archive, (0, from, lane), got, verdict);
     }
     if let Some(archive) = archives.get(&from) {
-        let mut taken = got.clone();
-        for &(start, end) in stream.acknowledged.ranges() {
-            stream.failed.missing(start, end).iter().for_each(|&(start, end)| taken.add(start, end));
+        let mut refused = stream.failed.clone();
+        refused.add_all(&stream.unknown);
+        let mut taken = Ranges::default();
+        for &(start, end) in got.ranges().iter().chain(stream.acknowledged.ranges()) {
+            refused.missing(start, end).iter().for_each(|&(start, end)| taken.add(start, end));
         }
         compare(stream, from, archive, (1, to, lane), &taken, verdict);
     }

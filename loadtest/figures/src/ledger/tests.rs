@@ -286,6 +286,26 @@ fn archives_hold_what_was_delivered_once() {
 }
 
 #[test]
+fn what_was_refused_is_not_missed_in_its_senders_archive() {
+    let mut book = Book::new(RUN);
+    let to = Address::Account(2);
+    let mut sender = book.outgoing(1);
+    let ids: Vec<_> = (1..=4).map(|at| sender.sent(to, at * 1000)).collect();
+    // The server counts what it refuses as handled (XEP-0198 §4).
+    ids.iter().for_each(|id| sender.acknowledged(to, id.seq));
+    sender.unknown(to, ids[1].seq);
+    sender.failed(to, ids[2].seq);
+    book.sender_ended(sender, End::Finished);
+    let mut incoming = book.incoming(2, 0);
+    arrive(&mut incoming, &ids, &[1, 4]);
+    book.receiver_ended(incoming, End::Finished, END_MS);
+    let mut archive = book.archive(1);
+    archive.holds(&ids[0]);
+    book.archive_read(archive);
+    assert_eq!(named(&settled(&book)), [(Kind::Unarchived, 4)]);
+}
+
+#[test]
 fn archives_have_the_order_in_which_it_was_sent() {
     let mut book = Book::new(RUN);
     let ids = sent(&mut book, 1, Address::Account(2), 4, End::Finished);
