@@ -1,4 +1,4 @@
-"""What `up`, `down` and `chaos` are told alike."""
+"""What `up`, `chaos` and `reconnect` are told alike."""
 
 import argparse
 import os
@@ -19,6 +19,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--base", type=int, default=22000, help="the first port of the stores (%(default)s)")
     parser.add_argument("--stores", choices=STORES, default="real", help=STORES_HELP)
     parser.add_argument("--no-namespaces", action="store_true", help="on loopback; nothing can be partitioned")
+    parser.add_argument("--admissions", type=int, default=0, help="logins a second at all edges; 0: as many as come (%(default)s)")
     for role in ("edges", "sessions", "routers"):
         parser.add_argument(f"--{role}", type=int, default=2, help="how many (%(default)s)")
 
@@ -34,4 +35,5 @@ def options(arguments: argparse.Namespace) -> Options:
         edges=arguments.edges,
         sessions=arguments.sessions,
         routers=arguments.routers,
+        admissions=arguments.admissions,
     )

@@ -5,9 +5,9 @@ import pathlib
 import signal
 import subprocess
 import time
-import urllib.request
 
 from .hdr import percentile
+from .metrics import ask
 
 # What the ledger holds against a run (docs/ledger.md).
 OFFENCES = ("lost", "doubled", "reordered", "astray", "archive-differences")
@@ -51,11 +51,7 @@ class Load:
 
     def figures(self) -> "Figures":
         """As they are now; before the run has begun, none."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=2) as answer:
-                return Figures(answer.read().decode())
-        except OSError:
-            return Figures("")
+        return Figures(ask(f"http://127.0.0.1:{self.port}/metrics"))
 
     def wait_for_sessions(self, count: int, patience_s: float) -> bool:
         """Until so many are logged in."""
@@ -70,12 +66,8 @@ class Load:
 class Figures:
     """What throng-load tells Prometheus."""
 
-    def __init__(self, text: str):
-        self.values: dict[str, float] = {}
-        for line in text.splitlines():
-            name, _, value = line.rpartition(" ")
-            if name and not line.startswith("#"):
-                self.values[name] = float(value)
+    def __init__(self, values: dict[str, float]):
+        self.values = values
 
     @property
     def sessions(self) -> int:

@@ -24,6 +24,8 @@ CLIENTS, HTTP, SESSION, ROUTER, METRICS = 5222, 5280, 5290, 5291, 9090
 PATIENCE_S = 60
 # Pods of one role at most, now and later: the owners and routers that could be are listed.
 MEMBERS_MAX = 4
+# An edge lets in so many at once after a quiet time.
+LOGINS_BURST = 100
 
 
 @dataclasses.dataclass
@@ -39,6 +41,8 @@ class Options:
     edges: int = 2
     sessions: int = 2
     routers: int = 2
+    # Logins and resumptions a second at all edges; 0: as many as come.
+    admissions: int = 0
 
 
 @dataclasses.dataclass
@@ -213,10 +217,12 @@ tls_required = false
 plain_on_loopback = true
 [limits]
 connections_per_address_max = 100000
+logins_burst = {LOGINS_BURST}
 # Two cores have to take those in again, beside everything else that runs here.
 drain_per_s = 100
 [session]
 edges = {0 if options.stores == "real" else options.edges}
+admissions_per_s = {options.admissions}
 registrations_max = 1000000
 login_failures_max = 1000000
 [cluster]
