@@ -106,6 +106,20 @@ pub trait Archive: Send + Sync {
         self.last_id(archive).await
     }
 
+    /// Where an archive ends that this process writes, for [`Self::inherit`]; none if that would have to be read, or is no
+    /// help.
+    fn known_end(&self, archive: &Jid) -> Option<Bytes> {
+        let _ = archive;
+        None
+    }
+
+    /// [`Self::take_over`] from an owner that has let go of the archive in order: it had nothing under way any more, and said
+    /// that it ends here.
+    async fn inherit(&self, archive: &Jid, epoch: u64, end: &[u8]) -> Result<u64> {
+        let _ = end;
+        self.take_over(archive, epoch).await
+    }
+
     /// The greatest id ever appended or deleted, 0 before the first: the next one must be greater. Never slow.
     async fn last_id(&self, archive: &Jid) -> Result<u64>;
 }

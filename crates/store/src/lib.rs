@@ -19,6 +19,7 @@ pub mod disk;
 pub mod documents;
 pub mod epochs;
 mod error;
+pub mod handovers;
 pub mod hibernated;
 pub mod kafka;
 pub mod liveness;
@@ -46,6 +47,7 @@ pub use crate::{
     documents::Documents,
     epochs::Epochs,
     error::{Error, Result},
+    handovers::Handovers,
     hibernated::{Hibernated, Session},
     liveness::Liveness,
     members::{Member, Members},
@@ -72,6 +74,8 @@ pub struct Store {
     pub epochs: Arc<dyn Epochs>,
     /// Sessions whose client is gone but may resume.
     pub hibernated: Arc<dyn Hibernated>,
+    /// What owners knew of accounts that are on their way to others.
+    pub handovers: Arc<dyn Handovers>,
     /// The processes that may own slots, and the table of slots.
     pub members: Arc<dyn Members>,
     /// Which sessions there are, for their next owner.
@@ -91,6 +95,7 @@ impl Store {
         for session in self.hibernated.list(account).await? {
             self.hibernated.take(session.origin).await?;
         }
+        self.handovers.take(account).await?;
         self.accounts.remove(account).await
     }
 }

@@ -94,9 +94,11 @@ impl Resident {
         (stream.managed, stream.resume, stream.max_s) = (attach.managed, attach.resume, attach.max_s);
         (stream.in_base, stream.out_base) = (attach.in_base, attach.out_base);
         stream.position = attach.position;
+        // Its edge may not have heard of the last ones that the owner before this one has finished.
+        let h = self.marks.as_ref().map_or(0, |marks| marks.finished(id)).max(attach.h);
         stream.inbound = Inbound {
-            h: attach.h,
-            seen: attach.h,
+            h,
+            seen: h,
             above: attach.above.iter().map(|above| above.n).collect(),
             ..Inbound::default()
         };

@@ -8,6 +8,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 /// A lease is over this long after the start of the last read that said "live", in milliseconds.
 pub(crate) const LEASE_MS: u64 = 3_000;
 
+/// A store that was away is busy for a while: slots that need not move stay for so long, in milliseconds.
+const STEADY_MS: u64 = 5_000;
+
 const FOR_EVER: u64 = u64::MAX;
 
 /// A process's lease. Fixed owners have one that never ends.
@@ -15,21 +18,32 @@ pub(crate) struct Lease {
     until_ms: AtomicU64,
     /// The store cannot be asked: what needs no lease goes on.
     adrift: AtomicBool,
+    /// Until when its being away counts.
+    unsteady_until_ms: AtomicU64,
 }
 
 impl Lease {
     pub(crate) fn for_ever() -> Self {
-        Self { until_ms: AtomicU64::new(FOR_EVER), adrift: AtomicBool::new(false) }
+        Self::until(FOR_EVER)
     }
 
     pub(crate) fn none_yet() -> Self {
-        Self { until_ms: AtomicU64::new(0), adrift: AtomicBool::new(false) }
+        Self::until(0)
+    }
+
+    fn until(ms: u64) -> Self {
+        Self {
+            until_ms: AtomicU64::new(ms),
+            adrift: AtomicBool::default(),
+            unsteady_until_ms: AtomicU64::default(),
+        }
     }
 
     /// The store said "live" to a read that began then ([`now_ms`]).
     pub(crate) fn renew(&self, began_ms: u64) {
         self.until_ms.fetch_max(began_ms + LEASE_MS, Ordering::AcqRel);
         if self.adrift.swap(false, Ordering::AcqRel) {
+            self.unsteady_until_ms.store(now_ms() + STEADY_MS, Ordering::Release);
             tracing::info!("the store answers again");
         }
     }
@@ -51,6 +65,11 @@ impl Lease {
     /// Whether anything may be done at all: not by one that may have slept, and does not know what has become of it.
     pub(crate) fn awake(&self) -> bool {
         self.holds() || self.adrift.load(Ordering::Acquire)
+    }
+
+    /// Whether the store has answered for a while.
+    pub(crate) fn is_steady(&self) -> bool {
+        self.holds() && now_ms() >= self.unsteady_until_ms.load(Ordering::Acquire)
     }
 
     /// Whether anything may be acknowledged now.
@@ -93,6 +112,8 @@ mod tests {
         assert!(!lease.awake());
         lease.adrift("no answer");
         assert!(lease.awake() && !lease.holds());
+        lease.renew(now_ms());
+        assert!(lease.holds() && !lease.is_steady(), "it was away a moment ago");
         lease.end();
         assert!(!lease.awake());
     }

@@ -14,6 +14,7 @@ mod dispatch;
 mod edges;
 mod events;
 mod gathering;
+mod handover;
 mod hello;
 mod hibernation;
 mod iqs;

@@ -10,8 +10,10 @@ use xmpp::jid::Jid;
 use xmpp::stanza::{Condition, StanzaError};
 
 use crate::edges::Link;
+use crate::handover;
 use crate::lane::Arrival;
 use crate::marks::Marks;
+use crate::metrics;
 use crate::resident::{Archive, Pending, Resident};
 use crate::shard::Cx;
 use crate::work::{Finish, FromEdge, Loaded, Stored, Work};
@@ -22,13 +24,40 @@ pub(crate) const TAIL_ROWS_MAX: usize = 1_000;
 /// Between tries to read an account whose sessions are there, in milliseconds.
 const RETRY_MS: u64 = 500;
 
-/// Reads an account; none: there is no such one.
-pub(crate) async fn load(
-    store: &Store,
-    jid: &Jid,
+/// Under which epoch an account is read, and when.
+#[derive(Clone, Copy)]
+struct Moment {
     epoch: u64,
+    /// The epoch of an owner that has just let go of its slot in order; 0: none has.
+    before: u64,
+    now_ms: u64,
+    /// What came since then may come again.
     since_ms: u64,
-) -> Result<Option<Stored>, Error> {
+}
+
+/// Takes an account up from the owner before, or reads it; none: there is no such one.
+async fn load(store: &Store, jid: &Jid, at: Moment) -> Result<Option<Stored>, Error> {
+    // Where they are kept may be away: then their clients log in anew.
+    let hibernated = async { store.hibernated.list(jid).await.unwrap_or_default() };
+    let ours = async {
+        if at.before == 0 {
+            return None;
+        }
+        let stored = handover::take_up(store, jid, at.before, at.epoch, at.now_ms).await;
+        let metric = if stored.is_some() { &metrics::TAKEN_UP } else { &metrics::READ_ANEW };
+        metric.inc();
+        stored
+    };
+    let (hibernated, stored) = tokio::join!(hibernated, ours);
+    let stored = match stored {
+        Some(stored) => Some(stored),
+        None => read(store, jid, at).await?,
+    };
+    Ok(stored.map(|stored| Stored { hibernated, ..stored }))
+}
+
+async fn read(store: &Store, jid: &Jid, at: Moment) -> Result<Option<Stored>, Error> {
+    let Moment { epoch, now_ms, since_ms, .. } = at;
     if store.accounts.load(jid).await?.is_none() {
         return Ok(None);
     }
@@ -36,32 +65,34 @@ pub(crate) async fn load(
         let last_id = store.archive.take_over(jid, epoch).await?;
         let known = last_id / 1_000 < since_ms;
         let tail = if known { Vec::new() } else { store.archive.tail(jid, since_ms, TAIL_ROWS_MAX).await? };
-        Ok((last_id, tail))
+        Ok((last_id, Marks::from_rows(&tail, now_ms)))
     };
-    // Where they are kept may be away: then their clients log in anew.
-    let hibernated = async { Ok(store.hibernated.list(jid).await.unwrap_or_default()) };
     // Side by side: behind a network each takes a while, and costs next to nothing.
-    let ((last_id, tail), hibernated, roster, blocked, pushes, archiving, cursor) = tokio::try_join!(
+    let ((last_id, marks), roster, blocked, pushes, archiving, cursor) = tokio::try_join!(
         archive,
-        hibernated,
         store.rosters.load(jid),
         store.blocklists.load(jid),
         features::push::load(&*store.documents, jid),
         features::mam::preferences::load(&*store.documents, jid),
         store.cursors.load(jid),
     )?;
-    Ok(Some(Stored { roster, blocked, archiving, last_id, cursor, pushes, tail, hibernated }))
+    let hibernated = Vec::new();
+    Ok(Some(Stored { roster, blocked, archiving, last_id, cursor, pushes, marks, hibernated }))
 }
 
 impl Resident {
     /// Reads the account, after a while.
     pub(crate) fn load(&self, cx: &Cx<'_>, after_ms: u64) {
         let (store, jid, at, slot) = (cx.owner.store.clone(), self.account.jid.clone(), self.at, self.slot);
-        let since_ms = cx.owner.marks_since_ms(cx.now_ms);
-        let epoch = cx.owner.slots.epoch(slot);
+        let moment = Moment {
+            epoch: cx.owner.slots.epoch(slot),
+            before: cx.owner.slots.inherited(slot),
+            now_ms: cx.now_ms,
+            since_ms: cx.owner.marks_since_ms(cx.now_ms),
+        };
         cx.spawn(async move {
             tokio::time::sleep(Duration::from_millis(after_ms)).await;
-            let account = load(&store, &jid, epoch, since_ms).await;
+            let account = load(&store, &jid, moment).await;
             Work::Loaded(at, slot, Box::new(Loaded { account }))
         });
     }
@@ -81,7 +112,7 @@ impl Resident {
                 if let Some(events) = &cx.owner.events {
                     events.loaded(&self.account.jid, stored.last_id);
                 }
-                self.marks = Marks::from_rows(&stored.tail, cx.now_ms);
+                self.marks = stored.marks;
                 self.restore(cx, stored.hibernated);
                 self.sweep(cx);
                 self.end_work(cx);

@@ -7,8 +7,10 @@
 use std::collections::VecDeque;
 use std::mem::take;
 
+use bytes::Bytes;
 use features::account::Origin;
 use hashbrown::{HashMap, HashSet};
+use proto::cluster as wire;
 use store::{Direction, Row, Uid};
 
 /// Stanzas in no archive, acknowledged by their addressee, that the next owner is told of; of more the oldest are forgotten.
@@ -26,6 +28,10 @@ pub(crate) struct Marks {
     old: HashMap<Origin, Ranges>,
     /// Received under the owner before this one.
     before: HashSet<Uid>,
+    /// The same, of one that has let go in order.
+    inherited: HashMap<Origin, Ranges>,
+    /// Streams of the account, and up to which number their stanzas were finished under that one.
+    finished: HashMap<Origin, u64>,
     /// The highest of each origin among those that are in the archive.
     stored: HashMap<Origin, Number>,
     /// Archive ids of stanzas sent under the owner before this one.
@@ -52,6 +58,17 @@ struct Ranges(Vec<(Number, Number)>);
 type Number = (u64, u32);
 
 impl Ranges {
+    /// Of ranges in any order, which may overlap.
+    fn of(mut ranges: Vec<(Number, Number)>) -> Self {
+        ranges.sort_unstable();
+        ranges.dedup_by(|(first, last), (_, before)| {
+            let joins = *first <= *before;
+            *before = if joins { (*before).max(*last) } else { *before };
+            joins
+        });
+        Self(ranges)
+    }
+
     fn put(&mut self, at: Number) {
         match self.0.last_mut() {
             Some((_, last)) if follows(*last, at) => *last = at,
@@ -105,6 +122,53 @@ impl Marks {
         Some(marks)
     }
 
+    /// From what an owner has said that let go of the account in order: all it had received, and to which number the account's
+    /// own streams were finished.
+    pub(crate) fn inherit(
+        received: &[wire::Received],
+        finished: &[wire::Finished],
+        now_ms: u64,
+    ) -> Box<Self> {
+        let mut marks = Self::new(now_ms);
+        for one in received {
+            let Ok(origin) = Origin::try_from(&one.origin[..]) else { continue };
+            let (numbers, _) = one.ranges.as_chunks::<4>();
+            let number = |n: u64, k: u64| (n, u32::try_from(k).unwrap_or(u32::MAX));
+            let ranges =
+                numbers.iter().map(|[n, k, last_n, last_k]| (number(*n, *k), number(*last_n, *last_k)));
+            let ranges = Ranges::of(ranges.collect());
+            marks.stored.insert(origin, ranges.highest());
+            marks.inherited.insert(origin, ranges);
+        }
+        let streams =
+            finished.iter().filter_map(|one| Some((Origin::try_from(&one.stream[..]).ok()?, one.h)));
+        marks.finished = streams.collect();
+        marks
+    }
+
+    /// All that was received, for the next owner.
+    pub(crate) fn received(&self) -> Vec<wire::Received> {
+        let mut all: HashMap<Origin, Vec<(Number, Number)>> = HashMap::new();
+        for (origin, ranges) in self.inherited.iter().chain(&self.old).chain(&self.young) {
+            all.entry(*origin).or_default().extend(&ranges.0);
+        }
+        for uid in &self.before {
+            let at = (uid.n, uid.k);
+            all.entry(uid.origin).or_default().push((at, at));
+        }
+        let told = |(origin, ranges): (Origin, Vec<(Number, Number)>)| {
+            let ranges = Ranges::of(ranges).0.into_iter();
+            let numbers = ranges.flat_map(|((n, k), (last_n, last_k))| [n, k.into(), last_n, last_k.into()]);
+            wire::Received { origin: Bytes::copy_from_slice(&origin), ranges: numbers.collect() }
+        };
+        all.into_iter().map(told).collect()
+    }
+
+    /// Up to which number the stanzas of a stream of the account are known to be finished.
+    pub(crate) fn finished(&self, stream: Origin) -> u64 {
+        self.finished.get(&stream).copied().unwrap_or_default()
+    }
+
     /// The owner before this one had received a stanza.
     pub(crate) fn add(&mut self, uid: Uid) {
         self.before.insert(uid);
@@ -136,7 +200,8 @@ impl Marks {
     pub(crate) fn of(&self, uid: Uid) -> Mark {
         let at = (uid.n, uid.k);
         let all = || [&self.young, &self.old].into_iter().filter_map(|marks| marks.get(&uid.origin));
-        if self.before.contains(&uid) || all().any(|ranges| ranges.has(at)) {
+        let inherited = self.inherited.get(&uid.origin);
+        if self.before.contains(&uid) || all().chain(inherited).any(|ranges| ranges.has(at)) {
             return Mark::Known;
         }
         if all().any(|ranges| ranges.highest() > at) { Mark::Late } else { Mark::New }
@@ -159,6 +224,8 @@ impl Marks {
             self.since_ms = now_ms;
             self.old = take(&mut self.young);
             self.before = HashSet::new();
+            self.inherited = HashMap::new();
+            self.finished = HashMap::new();
             self.stored = HashMap::new();
             self.acknowledged = VecDeque::new();
             self.sent = HashMap::new();
@@ -200,6 +267,30 @@ mod tests {
             marks.is_overtaken(uid(1, 4)) && !marks.is_overtaken(uid(1, 6)) && !marks.is_overtaken(uid(2, 4))
         );
         assert_eq!((marks.of(uid(1, 5)), marks.of(uid(1, 4))), (Mark::Known, Mark::New));
+    }
+
+    #[test]
+    fn what_was_received_is_handed_on() {
+        let mut marks = Marks::default();
+        for n in [3, 4, 5, 9] {
+            marks.mark(uid(1, n));
+        }
+        marks.add(uid(1, 1));
+        marks.add(uid(1, 4));
+        marks.mark(Uid { k: 2, ..uid(2, 7) });
+        let finished = [wire::Finished { stream: vec![8; 16].into(), h: 6 }];
+        let heir = Marks::inherit(&marks.received(), &finished, 0);
+        assert!([1, 3, 4, 5, 9].iter().all(|n| heir.of(uid(1, *n)) == Mark::Known));
+        assert!([2, 6, 10].iter().all(|n| heir.of(uid(1, *n)) == Mark::New));
+        assert!(heir.is_overtaken(uid(1, 6)) && !heir.is_overtaken(uid(1, 10)));
+        assert_eq!((heir.of(Uid { k: 2, ..uid(2, 7) }), heir.of(uid(2, 7))), (Mark::Known, Mark::New));
+        assert_eq!((heir.finished([8; 16]), heir.finished([9; 16])), (6, 0));
+        let mut next = Marks::inherit(&heir.received(), &[], 0);
+        next.mark(uid(1, 10));
+        assert_eq!(
+            (next.of(uid(1, 9)), next.of(uid(1, 10)), next.of(uid(1, 2))),
+            (Mark::Known, Mark::Known, Mark::Late)
+        );
     }
 
     #[test]

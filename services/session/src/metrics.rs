@@ -10,6 +10,18 @@ pub(crate) static TAKEN: LazyLock<Counter> =
     LazyLock::new(|| metrics::counter("session_slots_taken", "slots taken"));
 pub(crate) static RELEASED: LazyLock<Counter> =
     LazyLock::new(|| metrics::counter("session_slots_released", "slots let go of in order"));
+pub(crate) static TAKEN_UP: LazyLock<Counter> = LazyLock::new(|| {
+    metrics::counter(
+        "session_accounts_taken_up",
+        "accounts taken up as the owner before left them, without reading them",
+    )
+});
+pub(crate) static READ_ANEW: LazyLock<Counter> = LazyLock::new(|| {
+    metrics::counter(
+        "session_accounts_read_anew",
+        "accounts that the owner before had left no copy of, and were read",
+    )
+});
 pub(crate) static KEPT: LazyLock<Counter> = LazyLock::new(|| {
     metrics::counter("session_slots_kept", "slots not let go of because something in them took too long")
 });

@@ -18,21 +18,26 @@ pub(crate) enum Hold {
     Closing,
 }
 
-/// All slots, each an epoch and a [`Hold`] in one word.
-pub(crate) struct Slots(Box<[AtomicU64]>);
+/// All slots.
+pub(crate) struct Slots {
+    /// Of each an epoch and a [`Hold`] in one word.
+    held: Box<[AtomicU64]>,
+    /// The epochs of owners that have let go in order of what this one took; 0: none has.
+    inherited: Box<[AtomicU64]>,
+}
 
 const HOLD_BITS: u32 = 2;
 
 impl Default for Slots {
     fn default() -> Self {
-        Self((0..SLOTS).map(|_| AtomicU64::new(0)).collect())
+        let none = || (0..SLOTS).map(|_| AtomicU64::new(0)).collect();
+        Self { held: none(), inherited: none() }
     }
 }
 
 impl Slots {
     pub(crate) fn hold(&self, slot: u16) -> Hold {
-        let word = self.0.get(usize::from(slot)).map_or(0, |word| word.load(Ordering::Acquire));
-        match word & ((1 << HOLD_BITS) - 1) {
+        match self.word(slot) & ((1 << HOLD_BITS) - 1) {
             1 => Hold::Taking,
             2 => Hold::Owned,
             3 => Hold::Closing,
@@ -52,7 +57,7 @@ impl Slots {
 
     /// The epoch since which the slot is this owner's; 0: it is not.
     pub(crate) fn epoch(&self, slot: u16) -> u64 {
-        self.0.get(usize::from(slot)).map_or(0, |word| word.load(Ordering::Acquire) >> HOLD_BITS)
+        self.word(slot) >> HOLD_BITS
     }
 
     pub(crate) fn set(&self, slot: u16, epoch: u64, hold: Hold) {
@@ -62,9 +67,25 @@ impl Slots {
             Hold::Owned => epoch << HOLD_BITS | 2,
             Hold::Closing => epoch << HOLD_BITS | 3,
         };
-        if let Some(slot) = self.0.get(usize::from(slot)) {
+        if let Some(slot) = self.held.get(usize::from(slot)) {
             slot.store(word, Ordering::Release);
         }
+    }
+
+    /// Before a slot is taken: the epoch of an owner that has just let go of it in order, or 0.
+    pub(crate) fn inherit(&self, slot: u16, epoch: u64) {
+        if let Some(slot) = self.inherited.get(usize::from(slot)) {
+            slot.store(epoch, Ordering::Release);
+        }
+    }
+
+    /// The epoch of the owner that had the slot before and let go of it in order; 0: none did.
+    pub(crate) fn inherited(&self, slot: u16) -> u64 {
+        self.inherited.get(usize::from(slot)).map_or(0, |epoch| epoch.load(Ordering::Acquire))
+    }
+
+    fn word(&self, slot: u16) -> u64 {
+        self.held.get(usize::from(slot)).map_or(0, |word| word.load(Ordering::Acquire))
     }
 
     /// The slots that are held like this, ascending.

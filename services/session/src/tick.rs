@@ -38,7 +38,10 @@ impl State {
             let Some((resident, mut cx)) = self.resident(owner, shard, now_ms, at) else { continue };
             resident.used_ms = used_ms;
             resident.time_passes(&mut cx);
-            if resident.is_unused() && (resident.removed || now_ms > used_ms + owner.config.idle_s * 1_000) {
+            // As long as a copy of it may be about, whoever reads it again would find that.
+            let old =
+                now_ms > used_ms + owner.config.idle_s * 1_000 && owner.slots.inherited(resident.slot) == 0;
+            if resident.is_unused() && (resident.removed || old) {
                 resident.sweep(&cx);
                 unused.push(at);
             } else if resident.has_deadlines() {

@@ -9,6 +9,7 @@ use xmpp::jid::Jid;
 use xmpp::stanza::{Stanza, StanzaError};
 
 use crate::edges::Link;
+use crate::marks::Marks;
 
 /// Something that happened.
 pub(crate) enum Work {
@@ -134,7 +135,7 @@ pub(crate) struct Stored {
     pub(crate) last_id: u64,
     pub(crate) cursor: Cursor,
     pub(crate) pushes: Vec<features::push::Registration>,
-    /// Newest rows, ascending: their uids may come again.
-    pub(crate) tail: Vec<Row>,
+    /// Of what was received before and may come again.
+    pub(crate) marks: Option<Box<Marks>>,
     pub(crate) hibernated: Vec<store::Session>,
 }

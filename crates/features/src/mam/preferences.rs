@@ -46,7 +46,7 @@ const NAMES: &[(Otherwise, &str)] =
 /// The store's. Preferences that cannot be read are none: no message is lost by it.
 pub async fn load(documents: &dyn Documents, account: &Jid) -> store::Result<Option<Box<Preferences>>> {
     let Some(bytes) = documents.read(account, ns::MAM, "").await? else { return Ok(None) };
-    let read = Element::parse(&bytes, ns::MAM).ok().and_then(|prefs| Preferences::parse(&prefs).ok());
+    let read = Preferences::read(&bytes);
     if read.is_none() {
         tracing::warn!(%account, "archiving preferences cannot be read, everything is archived");
     }
@@ -62,6 +62,11 @@ pub(crate) fn archives(account: &Account, host: &Host, other: Option<&Jid>) -> b
 }
 
 impl Preferences {
+    /// From the document they are kept as; none: it is damaged.
+    pub fn read(document: &[u8]) -> Option<Self> {
+        Self::parse(&Element::parse(document, ns::MAM).ok()?).ok()
+    }
+
     /// Reads `<prefs/>`.
     ///
     /// # Errors
@@ -94,7 +99,7 @@ impl Preferences {
     ///
     /// # Errors
     /// They are too large.
-    pub(super) fn document(&self) -> Result<Option<Bytes>, StanzaError> {
+    pub fn document(&self) -> Result<Option<Bytes>, StanzaError> {
         if *self == Self::default() {
             return Ok(None);
         }

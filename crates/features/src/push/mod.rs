@@ -16,8 +16,8 @@ use xmpp::ns;
 use xmpp::stanza::{ErrorKind, Kind, Stanza, StanzaError, Type};
 use xmpp::xml::Element;
 
-use self::registration::{Put, Registrations, document};
-pub use self::registration::{Registration, load};
+use self::registration::{Put, Registrations};
+pub use self::registration::{Registration, document, load, read};
 use crate::about::{About, At, Spec};
 use crate::chain::Feature;
 use crate::context::{Context, Next, after};

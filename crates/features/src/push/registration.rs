@@ -55,18 +55,24 @@ impl Put for Registrations {
 /// The store's. What cannot be read is not there.
 pub async fn load(documents: &dyn Documents, account: &Jid) -> store::Result<Vec<Registration>> {
     let Some(bytes) = documents.read(account, ns::PUSH, "").await? else { return Ok(Vec::new()) };
-    let Ok(kept) = Element::parse(&bytes, ns::PUSH) else {
+    let kept = read(&bytes);
+    if kept.is_none() {
         tracing::warn!(%account, "push services cannot be read, none is told");
-        return Ok(Vec::new());
-    };
-    Ok(kept.children().filter_map(|enable| Registration::parse(enable).ok()).collect())
+    }
+    Ok(kept.unwrap_or_default())
+}
+
+/// Push services from the document they are kept as; none: it is damaged.
+pub fn read(document: &[u8]) -> Option<Vec<Registration>> {
+    let kept = Element::parse(document, ns::PUSH).ok()?;
+    Some(kept.children().filter_map(|enable| Registration::parse(enable).ok()).collect())
 }
 
 /// What is kept of them; none: nothing.
 ///
 /// # Errors
 /// They are too large.
-pub(super) fn document(registrations: &[Registration]) -> Result<Option<Bytes>, StanzaError> {
+pub fn document(registrations: &[Registration]) -> Result<Option<Bytes>, StanzaError> {
     if registrations.is_empty() {
         return Ok(None);
     }

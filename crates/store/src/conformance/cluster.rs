@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{jid, juliet, romeo};
-use crate::{Error, Member, Registered, Store};
+use super::{ids, jid, juliet, romeo, row};
+use crate::{Error, Member, Registered, Row, Store};
 
 /// A life begins, beats, is fenced, and is replaced by a later one only.
 pub async fn members(store: &Store) {
@@ -93,6 +93,36 @@ pub async fn registry(store: &Store) {
     assert_eq!(registry.of_slot(8).await.unwrap(), [orchard]);
 }
 
+/// A copy is there for the time that was said, and for one who takes it.
+pub async fn handovers(store: &Store) {
+    let (handovers, copy) = (&store.handovers, Bytes::from_static(b"contacts"));
+    assert_eq!(handovers.take(&juliet()).await.unwrap(), None);
+    handovers.put(&juliet(), Bytes::from_static(b"older"), 60_000).await.unwrap();
+    handovers.put(&juliet(), copy.clone(), 60_000).await.unwrap();
+    assert_eq!(handovers.take(&romeo()).await.unwrap(), None, "another's");
+    assert_eq!(handovers.take(&juliet()).await.unwrap(), Some(copy.clone()));
+    assert_eq!(handovers.take(&juliet()).await.unwrap(), None, "taken it is gone");
+
+    handovers.put(&juliet(), copy, 50).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    assert_eq!(handovers.take(&juliet()).await.unwrap(), None, "its time was over");
+    let large = Bytes::from(vec![0; crate::handovers::BYTES_MAX + 1]);
+    assert!(matches!(handovers.put(&juliet(), large, 60_000).await, Err(Error::TooLarge { .. })));
+}
+
+/// Who goes on behind an owner that let go of an archive has what that one had, and may be followed by force.
+pub async fn inherited(store: &Store) {
+    let (archive, rows) = (&store.archive, [row(&juliet(), 5), row(&juliet(), 8)]);
+    archive.take_over(&juliet(), 1).await.unwrap();
+    archive.append(&rows).await.unwrap();
+    let end = archive.known_end(&juliet()).unwrap_or_default();
+    assert_eq!(archive.inherit(&juliet(), 2, &end).await.unwrap(), 8);
+    archive.append(&[Row { epoch: 2, ..row(&juliet(), 9) }]).await.unwrap();
+    assert_eq!(archive.take_over(&juliet(), 3).await.unwrap(), 9);
+    assert_eq!(ids(&archive.after(&juliet(), 0, 10).await.unwrap()), [5, 8, 9], "nothing of theirs is gone");
+    assert_eq!(archive.inherit(&juliet(), 4, b"what cannot be read").await.unwrap(), 9);
+}
+
 /// Who has not been heard of for the time that was said is not there.
 pub async fn liveness(store: &Store) {
     let liveness = &store.liveness;
@@ -130,13 +160,13 @@ pub async fn counters(store: &Store) {
 pub async fn taken_over(store: &Store) {
     let archive = &store.archive;
     assert_eq!(archive.take_over(&juliet(), 3).await.unwrap(), 0);
-    archive.append(&[super::row(&juliet(), 5), super::row(&romeo(), 9)]).await.unwrap();
+    archive.append(&[row(&juliet(), 5), row(&romeo(), 9)]).await.unwrap();
 
     assert_eq!(archive.take_over(&juliet(), 4).await.unwrap(), 5);
-    assert_eq!(super::ids(&archive.after(&juliet(), 0, 10).await.unwrap()), [5]);
-    let next = crate::Row { epoch: 4, ..super::row(&juliet(), 6) };
+    assert_eq!(ids(&archive.after(&juliet(), 0, 10).await.unwrap()), [5]);
+    let next = Row { epoch: 4, ..row(&juliet(), 6) };
     archive.append(std::slice::from_ref(&next)).await.unwrap();
     assert_eq!(archive.take_over(&juliet(), 7).await.unwrap(), 6);
-    assert_eq!(super::ids(&archive.after(&juliet(), 0, 10).await.unwrap()), [5, 6]);
-    assert_eq!(super::ids(&archive.after(&romeo(), 0, 10).await.unwrap()), [9]);
+    assert_eq!(ids(&archive.after(&juliet(), 0, 10).await.unwrap()), [5, 6]);
+    assert_eq!(ids(&archive.after(&romeo(), 0, 10).await.unwrap()), [9]);
 }

@@ -19,7 +19,7 @@ pub use self::{
     accounts::{accounts, activity, created_once},
     archive::{archive_ids, archive_pages, archive_rows},
     bus::bus,
-    cluster::{counters, liveness, members, registry, slot_table, taken_over},
+    cluster::{counters, handovers, inherited, liveness, members, registry, slot_table, taken_over},
     ownership::{cursors, epochs, epochs_at_once, hibernated, taken_once},
     people::{blocklists, documents, rosters, rosters_at_once, sizes},
     removal::removal,

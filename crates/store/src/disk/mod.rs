@@ -105,7 +105,7 @@ pub fn open_with(path: impl AsRef<Path>, limits: Limits) -> Result<Store> {
     let committer = Committer::start(limits, write)?;
     let disk = Arc::new(Disk { keyspaces, committer, locks: Locks::default() });
     // Whoever has the store open is the only one: what processes would tell each other need not outlive this one.
-    let Store { members, registry, liveness, counters, bus, .. } = crate::memory::open();
+    let Store { handovers, members, registry, liveness, counters, bus, .. } = crate::memory::open();
     Ok(Store {
         accounts: disk.clone(),
         rosters: disk.clone(),
@@ -115,6 +115,7 @@ pub fn open_with(path: impl AsRef<Path>, limits: Limits) -> Result<Store> {
         cursors: disk.clone(),
         epochs: disk.clone(),
         hibernated: disk,
+        handovers,
         members,
         registry,
         liveness,

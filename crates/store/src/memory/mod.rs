@@ -39,6 +39,7 @@ pub fn open() -> Store {
         cursors: memory.clone(),
         epochs: memory.clone(),
         hibernated: memory.clone(),
+        handovers: memory.clone(),
         members: memory.clone(),
         registry: memory.clone(),
         liveness: memory.clone(),

@@ -1,17 +1,20 @@
-//! The registry, liveness and counters in memory.
+//! The registry, copies of accounts, liveness and counters in memory.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use tokio::time::Instant;
+use xmpp::jid::Jid;
 
 use super::Memory;
-use crate::{Counters, Liveness, Registered, Registry, Result};
+use crate::{Counters, Handovers, Liveness, Registered, Registry, Result, handovers};
 
 /// What is known of who is there.
 #[derive(Default)]
 pub(super) struct Present {
     sessions: BTreeMap<(u16, [u8; 16]), Registered>,
+    handovers: BTreeMap<Jid, (Instant, Bytes)>,
     members: BTreeMap<String, Instant>,
     counters: BTreeMap<String, (Instant, u64)>,
     /// With so many counters those whose window is over are looked for.
@@ -41,6 +44,23 @@ impl Registry for Memory {
         let present = self.present.lock();
         let of_slot = present.sessions.range((slot, [0; 16])..=(slot, [0xff; 16]));
         Ok(of_slot.map(|(_, session)| session.clone()).collect())
+    }
+}
+
+#[async_trait]
+impl Handovers for Memory {
+    async fn put(&self, account: &Jid, copy: Bytes, for_ms: u64) -> Result<()> {
+        handovers::check(&copy)?;
+        let (mut present, now) = (self.present.lock(), Instant::now());
+        present.handovers.retain(|_, (until, _)| *until > now);
+        present.handovers.insert(account.bare(), (now + Duration::from_millis(for_ms), copy));
+        Ok(())
+    }
+
+    async fn take(&self, account: &Jid) -> Result<Option<Bytes>> {
+        let (mut present, now) = (self.present.lock(), Instant::now());
+        let kept = present.handovers.remove(&account.bare()).filter(|(until, _)| *until > now);
+        Ok(kept.map(|(_, copy)| copy))
     }
 }
 

@@ -8,6 +8,7 @@
 //! | `P:{h7}:<origin>` | a hibernated session, deleted an hour after its deadline |
 //! | `P:{h7}:deadlines` | a sorted set: the origins of that part by their deadlines |
 //! | `P:{a:<bare JID>}:sessions` | a set: origins of hibernated sessions of an account, some perhaps gone |
+//! | `P:{a:<bare JID>}:handover` | a copy of an account that is on its way to another owner, for as long as it is of use |
 //! | `P:{s7}:sessions` | a hash: the sessions of a slot by their origins |
 //! | `P:{m}:<member>` | a member is there, deleted when that has been long enough ago |
 //! | `P:{c:<counter>}` | a counter, deleted when its window is over |
@@ -17,6 +18,7 @@
 
 mod connect;
 mod counters;
+mod handovers;
 mod hibernated;
 mod link;
 mod liveness;
@@ -25,7 +27,7 @@ mod registry;
 use std::{sync::Arc, time::Duration};
 
 use self::{connect::Way, link::Link};
-use crate::{Counters, Error, Hibernated, Liveness, Registry, Result, Store};
+use crate::{Counters, Error, Handovers, Hibernated, Liveness, Registry, Result, Store};
 
 /// How Redis is reached.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +78,8 @@ impl Options {
 pub struct Live {
     /// Sessions whose client is gone but may resume.
     pub hibernated: Arc<dyn Hibernated>,
+    /// What owners knew of accounts that are on their way to others.
+    pub handovers: Arc<dyn Handovers>,
     /// Which sessions there are.
     pub registry: Arc<dyn Registry>,
     /// Who was heard of in the last seconds.
@@ -95,7 +99,13 @@ pub fn open(options: Options) -> Result<Live> {
     }
     let way = Way::new(&options)?;
     let redis = Arc::new(Redis { link: Link::open(way, options.timeout), prefix: options.prefix });
-    Ok(Live { hibernated: redis.clone(), registry: redis.clone(), liveness: redis.clone(), counters: redis })
+    Ok(Live {
+        hibernated: redis.clone(),
+        handovers: redis.clone(),
+        registry: redis.clone(),
+        liveness: redis.clone(),
+        counters: redis,
+    })
 }
 
 impl Live {
@@ -104,6 +114,7 @@ impl Live {
     pub fn over(self, store: Store) -> Store {
         Store {
             hibernated: self.hibernated,
+            handovers: self.handovers,
             registry: self.registry,
             liveness: self.liveness,
             counters: self.counters,

@@ -6,6 +6,7 @@
 //! are gone; `archive_heads` has the last takeover ([`super::ownership`]).
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use xmpp::jid::Jid;
 
 use super::{Scylla, cql::Statement, pages::Order, places::Tail};
@@ -80,6 +81,19 @@ impl Archive for Scylla {
 
     async fn take_over(&self, archive: &Jid, epoch: u64) -> Result<u64> {
         self.take_archive_over(archive.bare_str(), epoch).await
+    }
+
+    fn known_end(&self, archive: &Jid) -> Option<Bytes> {
+        let place = self.places.of(archive.bare_str());
+        let tail = place.tail.try_lock().ok()?.as_ref()?.encode();
+        Some(tail.into())
+    }
+
+    async fn inherit(&self, archive: &Jid, epoch: u64, end: &[u8]) -> Result<u64> {
+        match Tail::decode(end) {
+            Some(tail) => self.inherit_archive(archive.bare_str(), epoch, tail).await,
+            None => self.take_over(archive, epoch).await,
+        }
     }
 
     async fn last_id(&self, archive: &Jid) -> Result<u64> {

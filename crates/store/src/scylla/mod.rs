@@ -137,6 +137,7 @@ pub async fn open(options: Options) -> Result<Store> {
         cursors: scylla.clone(),
         epochs: scylla.clone(),
         hibernated: scylla.clone(),
+        handovers: Arc::new(crate::handovers::Nothing),
         members: scylla.clone(),
         registry: scylla.clone(),
         liveness: scylla.clone(),

@@ -8,6 +8,7 @@ use super::{
     Scylla,
     archive::{signed, unsigned},
     cql::Statement,
+    pages::End,
     places::{Tail, fence},
 };
 use crate::{Error, Result};
@@ -19,6 +20,9 @@ const FIRST: Statement = Statement::decide(
 );
 const NEXT: Statement = Statement::decide(
     "UPDATE archive_heads SET epoch = ?, bucket = ?, last_id = ? WHERE archive = ? IF epoch = ?",
+);
+const INHERIT: Statement = Statement::decide(
+    "UPDATE archive_heads SET epoch = ?, bucket = ?, last_id = ? WHERE archive = ? IF epoch < ?",
 );
 const TAKEN: Statement = Statement::read("SELECT epoch FROM archive_heads WHERE archive = ?");
 const FENCE_ROWS: Statement = Statement::write(
@@ -39,16 +43,32 @@ impl Scylla {
         let place = self.places.of(archive);
         let mut tail = place.tail.lock().await;
         let known = *place.taken.lock();
-        if known != Some(epoch) {
-            self.take(archive, epoch).await?;
-        }
-        let end = self.end(archive).await?;
+        let taken = if known == Some(epoch) { None } else { self.take(archive, epoch).await? };
+        let end = match taken {
+            Some(end) => end,
+            None => self.end(archive).await?,
+        };
         *tail = Some(Tail::at(&end));
         *place.taken.lock() = Some(epoch);
         Ok(end.last_id())
     }
 
-    async fn take(&self, archive: &str, epoch: u64) -> Result<()> {
+    /// Whoever had it has nothing under way, so there is nothing to erase; and where it ends has been said.
+    pub(super) async fn inherit_archive(&self, archive: &str, epoch: u64, end: Tail) -> Result<u64> {
+        let place = self.places.of(archive);
+        let mut tail = place.tail.lock().await;
+        let (new, bucket, last) = (epoch.cast_signed(), signed(end.bucket), signed(end.last));
+        if !self.cql.decide(&INHERIT, (new, bucket, last, archive, new)).await? {
+            drop(tail);
+            return self.take_archive_over(archive, epoch).await;
+        }
+        *tail = Some(end);
+        *place.taken.lock() = Some(epoch);
+        Ok(end.last)
+    }
+
+    /// Answers where it ends, if that had to be found out.
+    async fn take(&self, archive: &str, epoch: u64) -> Result<Option<End>> {
         let before: Option<(i64, i64, i64)> = self.cql.row(&HEAD, (archive,)).await?;
         let before = before.map(|(epoch, bucket, last)| Head {
             epoch: epoch.cast_unsigned(),
@@ -62,7 +82,7 @@ impl Scylla {
             // Who took it over may have died before it had done this.
             self.fence(archive, before).await?;
             if before.epoch == epoch {
-                return Ok(());
+                return Ok(None);
             }
         }
         let end = self.end(archive).await?;
@@ -77,7 +97,8 @@ impl Scylla {
         if !first {
             return Err(Error::Refused("the archive is being taken over by another process".into()));
         }
-        self.fence(archive, &head).await
+        self.fence(archive, &head).await?;
+        Ok(Some(end))
     }
 
     /// Erases what earlier epochs have written after the last row, or will have: rows of its bucket, and later buckets.

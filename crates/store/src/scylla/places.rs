@@ -16,6 +16,7 @@ use std::{
 use parking_lot::Mutex;
 
 use super::pages::End;
+use crate::record::{self, Writer};
 
 /// The bits of a timestamp below the epoch: 34 years of milliseconds.
 const MOMENT_BITS: u32 = 40;
@@ -45,7 +46,7 @@ pub(super) struct Place {
 }
 
 /// The end of an archive.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tail {
     /// The bucket that new rows go to: the id it begins with.
     pub(super) bucket: u64,
@@ -65,6 +66,27 @@ impl Tail {
             filled: if end.bucket == end.newest { end.filled } else { 0 },
             opened: true,
         }
+    }
+
+    /// For the archive's next owner.
+    pub(super) fn encode(self) -> Vec<u8> {
+        let record = Writer::with_capacity(32).number(1, self.bucket).number(2, self.last);
+        record.number(3, self.filled).flag(4, self.opened).finish()
+    }
+
+    /// From what the archive's owner before this one has written; none if that cannot be read.
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut tail = Self::default();
+        for field in record::fields(bytes) {
+            match field.ok()? {
+                (1, bucket) => tail.bucket = bucket.number().ok()?,
+                (2, last) => tail.last = last.number().ok()?,
+                (3, filled) => tail.filled = filled.number().ok()?,
+                (4, opened) => tail.opened = opened.number().ok()? != 0,
+                _ => {}
+            }
+        }
+        (!bytes.is_empty()).then_some(tail)
     }
 }
 
@@ -126,6 +148,14 @@ mod tests {
         assert!(fence(3) < stamps[0]);
         assert!(stamps[999] < fence(4));
         assert!(places.stamp(u64::MAX) > 0);
+    }
+
+    #[test]
+    fn an_end_is_what_it_was_for_the_next_owner() {
+        let tail = Tail { bucket: 0, last: 1 << 60, filled: 300, opened: true };
+        assert_eq!(Tail::decode(&tail.encode()), Some(tail));
+        assert_eq!(Tail::decode(b""), None);
+        assert_eq!(Tail::decode(b"what cannot be read"), None);
     }
 
     #[test]

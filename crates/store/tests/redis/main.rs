@@ -36,6 +36,7 @@ async fn perform_plays(servers: Servers) {
     conformance::hibernated(&store(&servers)).await;
     conformance::taken_once(&store(&servers)).await;
     conformance::registry(&store(&servers)).await;
+    conformance::handovers(&store(&servers)).await;
     conformance::liveness(&store(&servers)).await;
     conformance::counters(&store(&servers)).await;
     conformance::removal(&store(&servers)).await;

@@ -17,6 +17,6 @@ on_scylla! {
     rosters rosters_at_once blocklists documents sizes
     archive_rows archive_pages archive_ids
     cursors epochs epochs_at_once hibernated taken_once
-    members slot_table registry liveness counters taken_over
+    members slot_table registry liveness counters taken_over inherited
     removal
 }

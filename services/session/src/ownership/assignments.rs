@@ -23,6 +23,8 @@ pub(crate) struct Assignment {
     /// None: it was never given to anybody.
     pub(crate) owner: Option<Life>,
     pub(crate) epoch: u64,
+    /// The epoch of the owner before, if that has let go of it in order; else 0.
+    pub(crate) released: u64,
     /// Who gets it as soon as its owner lets go of it.
     pub(crate) wanted: Option<Life>,
 }
@@ -46,7 +48,8 @@ impl Assignments {
         let table = wire::SlotTable::decode(bytes.clone())?;
         let mut slots = vec![Assignment::default(); usize::from(SLOTS)];
         for run in table.runs {
-            let one = Assignment { owner: life(run.owner), epoch: run.epoch, wanted: life(run.wanted) };
+            let (owner, wanted) = (life(run.owner), life(run.wanted));
+            let one = Assignment { owner, epoch: run.epoch, released: run.released, wanted };
             for slot in run.first..=run.last.min(u32::from(SLOTS) - 1) {
                 slots[slot as usize].clone_from(&one);
             }
@@ -62,13 +65,16 @@ impl Assignments {
             match runs.last_mut() {
                 Some(run)
                     if run.last + 1 == slot
-                        && run.epoch == one.epoch
+                        && (run.epoch, run.released) == (one.epoch, one.released)
                         && run.owner == owner
                         && run.wanted == wanted =>
                 {
                     run.last = slot;
                 }
-                _ => runs.push(wire::SlotRun { first: slot, last: slot, epoch: one.epoch, owner, wanted }),
+                _ => {
+                    let (epoch, released) = (one.epoch, one.released);
+                    runs.push(wire::SlotRun { first: slot, last: slot, epoch, owner, wanted, released });
+                }
             }
         }
         let leaving = self.leaving.iter().map(told).collect();
@@ -101,7 +107,7 @@ impl Assignments {
                 Some((*life).clone())
             });
             one.owner = heir;
-            one.epoch = self.version + 1;
+            (one.epoch, one.released) = (self.version + 1, 0);
         }
         if even {
             even_out(&mut next.slots, &mut has);
@@ -114,6 +120,11 @@ impl Assignments {
         self.slots.iter().any(|one| one.wanted.as_ref() == Some(me) && one.owner.as_ref() != Some(me))
     }
 
+    /// Whether this life is to let go of slots.
+    pub(crate) fn are_asked_for(&self, me: &Life) -> bool {
+        self.slots.iter().any(|one| one.owner.as_ref() == Some(me) && one.wanted.is_some())
+    }
+
     /// Lets go of slots: whoever is to have each owns it from the next version on. If whoever that was is gone by now, the
     /// slot begins anew where it was.
     pub(crate) fn release(&mut self, me: &Life, slots: &[u16]) {
@@ -121,7 +132,7 @@ impl Assignments {
             let one = &mut self.slots[usize::from(*slot)];
             if one.owner.as_ref() == Some(me) {
                 one.owner = one.wanted.take().or(one.owner.take());
-                one.epoch = self.version + 1;
+                (one.epoch, one.released) = (self.version + 1, one.epoch);
             }
         }
     }
@@ -215,6 +226,7 @@ mod tests {
         assert!(
             third.slots.iter().all(|one| one.epoch == if one.owner == Some(mantua.clone()) { 3 } else { 1 })
         );
+        assert!(third.slots.iter().all(|one| one.released == u64::from(one.epoch == 3)), "in order");
         assert_eq!(third.plan(&both, |_| false, true), None);
     }
 
@@ -226,6 +238,7 @@ mod tests {
         table = written(&table.plan(&lives[1..], |life| life.name == "a", true).unwrap());
         assert!(lives[1..].iter().all(|one| count(&table, one) == 2_048));
         assert_eq!(table.slots.iter().filter(|one| one.epoch == 2).count(), 1_366);
+        assert!(table.slots.iter().all(|one| one.released == 0), "nobody has let go of anything");
         // It comes back in another life, and is another.
         let again = [life("a", 2), lives[1].clone(), lives[2].clone()];
         let asked = table.plan(&again, |_| false, true).unwrap();

@@ -81,12 +81,16 @@ pub(crate) async fn look(owner: Weak<Owner>) {
         }
         let Some(table) = owner.read_table().await else { continue };
         soon = table.are_coming(&owner.life());
-        if seen.replace(table.version) != Some(table.version) || owner.is_moving() {
-            owner.adopt(&table).await;
-        }
+        // First who is gone, then what is this owner's: that may take a while, and change the table.
         if owner.lease.holds() && lease::now_ms() >= coordinated_ms + LOOK_MS {
-            watch.coordinate(&owner, &table).await;
             coordinated_ms = lease::now_ms();
+            if watch.coordinate(&owner, &table).await {
+                continue;
+            }
+        }
+        let moving = owner.is_moving() || table.are_asked_for(&owner.life());
+        if seen.replace(table.version) != Some(table.version) || moving {
+            owner.adopt(&table).await;
         }
     }
 }

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{Assignments, CALL_MS_MAX};
 use crate::gathering::Batch;
+use crate::handover;
 use crate::metrics;
 use crate::owner::Owner;
 use crate::shard::{SHARDS, of_slot};
@@ -17,7 +18,10 @@ use crate::slots::Hold;
 use crate::work::Work;
 
 /// Slots that are let go of at a time: their accounts are away for as long as that takes.
-const SLOTS_AT_A_TIME: usize = 128;
+const SLOTS_AT_A_TIME: usize = 64;
+
+/// Copies of accounts are of use to their next owner for so long, in milliseconds.
+const HANDED_OVER_MS: u64 = 60_000;
 
 /// How long what is under way may take to be finished before slots move, in milliseconds.
 const QUIET_MS_MAX: u64 = 2_000;
@@ -44,7 +48,10 @@ impl Owner {
                 (Hold::Absent, true) if one.wanted.is_some() || self.released.lock().contains(&slot) => {
                     asked.push(slot);
                 }
-                (Hold::Absent, true) => take.push((slot, one.epoch)),
+                (Hold::Absent, true) => {
+                    self.slots.inherit(slot, one.released);
+                    take.push((slot, one.epoch));
+                }
                 (Hold::Absent, false) => drop(self.released.lock().remove(&slot)),
                 (_, false) => return self.end_fenced(),
                 (_, true) if one.wanted.is_some() => asked.push(slot),
@@ -55,8 +62,18 @@ impl Owner {
         }
         self.take(&take);
         self.go_on_with(&stay);
+        if !self.is_leaving() && !asked.is_empty() {
+            // Those that it serves stay while there is trouble, or whoever is to have them is gone.
+            let (steady, others) = (self.lease.is_steady(), self.others().await);
+            let heir_is_there = |slot: u16| {
+                let wanted = table.slots[usize::from(slot)].wanted.as_ref();
+                wanted.is_some_and(|wanted| others.contains(wanted))
+            };
+            asked.retain(|slot| self.slots.hold(*slot) == Hold::Absent || steady && heir_is_there(*slot));
+        }
+        let mut table = table.clone();
         for some in asked.chunks(SLOTS_AT_A_TIME) {
-            if !self.let_go(some).await {
+            if !self.let_go(some, &mut table).await {
                 return;
             }
         }
@@ -99,7 +116,7 @@ impl Owner {
     }
 
     /// Gives slots to whom the table wants to have them. False: they stay here, for now.
-    async fn let_go(self: &Arc<Self>, slots: &[u16]) -> bool {
+    async fn let_go(self: &Arc<Self>, slots: &[u16], table: &mut Assignments) -> bool {
         let held: Vec<u16> =
             slots.iter().copied().filter(|slot| self.slots.hold(*slot) != Hold::Absent).collect();
         for slot in &held {
@@ -114,10 +131,7 @@ impl Owner {
         self.save(&held).await;
         self.forget(&held);
         self.released.lock().extend(&held);
-        let me = self.life();
-        let Some(mut table) = self.read_table().await else { return false };
-        table.release(&me, slots);
-        if !self.write_table(&table).await {
+        if !self.release(slots, table).await {
             return false;
         }
         // What is still this owner's, since whoever was to have it is gone, is taken anew at the next look.
@@ -125,6 +139,24 @@ impl Owner {
         metrics::RELEASED.inc_by(slots.len() as u64);
         tracing::info!(slots = slots.len(), "slots are let go of");
         true
+    }
+
+    /// Writes that slots are let go of into the table as it was last seen, or else as it is. False: the store does not answer.
+    async fn release(&self, slots: &[u16], table: &mut Assignments) -> bool {
+        for _ in 0..2 {
+            let mut next = table.clone();
+            next.release(&self.life(), slots);
+            if self.write_table(&next).await {
+                next.version += 1;
+                *table = next;
+                return true;
+            }
+            match self.read_table().await {
+                Some(now) => *table = now,
+                None => return false,
+            }
+        }
+        false
     }
 
     /// Slots that were to be let go of stay, under a new epoch.
@@ -135,7 +167,7 @@ impl Owner {
         for slot in slots {
             let one = &mut table.slots[usize::from(*slot)];
             if one.owner.as_ref() == Some(&me) {
-                (one.epoch, one.wanted) = (epoch, None);
+                (one.epoch, one.released, one.wanted) = (epoch, 0, None);
             }
         }
         if self.write_table(&table).await {
@@ -180,7 +212,7 @@ impl Owner {
     /// Saves what their next owner reads of the accounts of slots.
     async fn save(&self, slots: &[u16]) {
         let slots: HashSet<u16> = slots.iter().copied().collect();
-        let (mut cursors, mut sessions) = (Vec::new(), Vec::new());
+        let (mut cursors, mut sessions, mut copies) = (Vec::new(), Vec::new(), Vec::new());
         let now_ms = self.clock.now_ms();
         for shard in &self.shards {
             let mut state = shard.state.lock();
@@ -190,16 +222,24 @@ impl Owner {
                         cursors.push((resident.account.jid.clone(), resident.archive.cursor()));
                     }
                     sessions.extend(resident.unsaved_sessions(now_ms));
+                    // Who has no session is not asked for at once, and then read.
+                    if !resident.streams.is_empty() {
+                        let epoch = self.slots.epoch(resident.slot);
+                        let copy = handover::pack(resident, epoch, &*self.store.archive);
+                        copies.extend(copy.map(|copy| (resident.account.jid.clone(), copy)));
+                    }
                 }
             }
         }
         let all = async {
-            crate::tick::save(&self.store, &cursors).await;
             let puts = sessions.into_iter().map(|session| self.store.hibernated.put(session));
-            let done: Vec<_> = futures_util::stream::iter(puts).buffer_unordered(CALLS_MAX).collect().await;
-            let failed = done.iter().filter(|put| put.is_err()).count();
-            if failed > 0 {
-                tracing::warn!(failed, "copies of sessions could not be saved");
+            let copies = copies.into_iter().map(|(account, copy)| async move {
+                self.store.handovers.put(&account, copy, HANDED_OVER_MS).await
+            });
+            let (failed, unread, ()) =
+                tokio::join!(failures(puts), failures(copies), crate::tick::save(&self.store, &cursors));
+            if failed + unread > 0 {
+                tracing::warn!(failed, unread, "copies of sessions and accounts could not be saved");
             }
         };
         if timeout(Duration::from_millis(CALL_MS_MAX), all).await.is_err() {
@@ -274,6 +314,12 @@ impl Owner {
     }
 }
 
+/// How many of these calls fail.
+async fn failures<F: Future<Output = store::Result<()>>>(calls: impl Iterator<Item = F>) -> usize {
+    let done = futures_util::stream::iter(calls).buffer_unordered(CALLS_MAX);
+    done.filter(|done| std::future::ready(done.is_err())).count().await
+}
+
 /// Lets what waited for the edges go its way at last, and ends the sessions that nobody has any more.
 pub(crate) async fn gather(owner: std::sync::Weak<Owner>, batch: Arc<Batch>) {
     let Some(strong) = owner.upgrade() else { return };
@@ -298,6 +344,8 @@ pub(crate) async fn gather(owner: std::sync::Weak<Owner>, batch: Arc<Batch>) {
     let complete = timeout(limit, all_known).await.is_ok();
     metrics::GATHERING.observe(began.elapsed().as_secs_f64());
     strong.gathering.end(&batch);
+    // Whoever is needed later is read: nobody knows then whether a copy is older than what is stored.
+    batch.slots.iter().for_each(|slot| strong.slots.inherit(*slot, 0));
     tracing::debug!(slots = batch.slots.len(), complete, "sessions are gathered");
     strong.post_slots(&batch.slots, Work::Gathered);
     let lost = registered.into_iter().map(|(slot, session)| (of_slot(slot), Work::Registered(session)));

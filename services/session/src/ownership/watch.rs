@@ -38,14 +38,15 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Fences who is not heard of, and if this owner is the first of those that are there, writes who is to have what.
-    pub(super) async fn coordinate(&mut self, owner: &Arc<Owner>, table: &Assignments) {
+    /// Answers whether there is another table now.
+    pub(super) async fn coordinate(&mut self, owner: &Arc<Owner>, table: &Assignments) -> bool {
         let call = owner.store.members.list();
-        let Ok(Ok(members)) = timeout(Duration::from_millis(CALL_MS_MAX), call).await else { return };
+        let Ok(Ok(members)) = timeout(Duration::from_millis(CALL_MS_MAX), call).await else { return false };
         let heard = self.heard(owner, &members).await;
         let now_ms = now_ms();
         let (there, suspected) = self.judge(&members, heard.as_deref(), now_ms);
         if there.first() != Some(&owner.life()) {
-            return;
+            return false;
         }
         for life in suspected {
             tracing::warn!(member = life.name, "an owner is not heard of any more, it is fenced");
@@ -64,7 +65,9 @@ impl Watch {
                 self.evened_ms = now_ms;
             }
             tracing::info!(version = next.version + 1, owners = there.len(), "the table of slots is written");
+            return true;
         }
+        false
     }
 
     /// What liveness says of each member; none: it cannot be asked.

@@ -54,6 +54,22 @@ impl House {
     }
 }
 
+impl House {
+    /// How many contacts it knows of an account that it has in memory.
+    async fn contacts(&self, name: &str) -> Option<usize> {
+        let jid = account(name);
+        let count = move |owner: &Arc<Owner>| {
+            let shards = owner.shards.iter().map(|shard| shard.state.lock());
+            let all = shards.map(|state| {
+                let mut there = state.residents.iter().map(|(_, resident)| &resident.account);
+                there.find(|account| account.jid == jid).map(|account| account.roster.contacts().len())
+            });
+            all.flatten().next()
+        };
+        self.at(count).await
+    }
+}
+
 /// Whoever of two has an account.
 async fn owner_of<'a>(houses: [&'a House; 2], name: &str) -> &'a House {
     if houses[0].owns(name).await { houses[0] } else { houses[1] }
@@ -98,6 +114,33 @@ async fn one_that_joins_gets_half_of_the_slots_and_nothing_is_lost_on_the_way() 
     romeo.finished(5).await;
     assert_eq!((romeo.rest().await.len(), juliet.rest().await.len()), (0, 0));
     assert_eq!(league.stage.archive("juliet").await.len(), 5);
+}
+
+#[tokio::test]
+async fn what_an_owner_knew_goes_with_its_slots_and_is_not_read_again() {
+    let league = League::new().await;
+    let verona = league.opens("verona").await;
+    verona.has(4_096..=4_096).await;
+    let edge = Edge::open("edge", verona.wire()).await;
+    let juliet = enters(&edge, "juliet").await;
+    let mantua = league.opens("mantua").await;
+    mantua.has(2_048..=2_048).await;
+    // Behind the back of whoever has her: who reads her roster finds him.
+    let unseen = vec![store::Change::Put(store::Item::new(account("romeo")))];
+    league.stage.store.rosters.apply(&account("juliet"), unseen).await.unwrap();
+    goes_to(&edge, owner_of([&verona, &mantua], "juliet").await).await;
+    juliet.says(&chat("juliet", "1"));
+    juliet.hears("1").await;
+
+    let (leaves, stays) = if verona.owns("juliet").await { (&verona, &mantua) } else { (&mantua, &verona) };
+    leaves.at(ends).await;
+    stays.has(4_096..=4_096).await;
+    goes_to(&edge, stays).await;
+    juliet.says(&chat("juliet", "2"));
+    juliet.hears("2").await;
+    juliet.finished(2).await;
+    assert_eq!(stays.contacts("juliet").await, Some(0));
+    assert_eq!(league.stage.archive("juliet").await.len(), 2);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use store::{Archive, Error, Liveness, Member, Members, Result, Row, Store};
+use store::{Archive, Error, Handovers, Liveness, Member, Members, Result, Row, Store};
 use xmpp::jid::Jid;
 
 use super::random::Random;
@@ -67,7 +67,16 @@ pub(super) fn open(seed: u64) -> (Store, Switch) {
     let state = State { refuses: false, deaf: false, slow_ms: 8, random, taken: HashMap::new() };
     let (store, switch) = (store::memory::open(), Switch(Arc::new(Mutex::new(state))));
     let shared = Arc::new(Shared { store: store.clone(), switch: switch.clone() });
-    (Store { archive: shared.clone(), members: shared.clone(), liveness: shared, ..store }, switch)
+    (
+        Store {
+            archive: shared.clone(),
+            handovers: shared.clone(),
+            members: shared.clone(),
+            liveness: shared,
+            ..store
+        },
+        switch,
+    )
 }
 
 #[async_trait]
@@ -160,6 +169,19 @@ impl Members for Shared {
     async fn replace_table(&self, version: u64, table: Bytes) -> Result<bool> {
         self.switch.passes().await?;
         self.store.members.replace_table(version, table).await
+    }
+}
+
+#[async_trait]
+impl Handovers for Shared {
+    async fn put(&self, account: &Jid, copy: Bytes, for_ms: u64) -> Result<()> {
+        self.hears()?;
+        self.store.handovers.put(account, copy, for_ms).await
+    }
+
+    async fn take(&self, account: &Jid) -> Result<Option<Bytes>> {
+        self.hears()?;
+        self.store.handovers.take(account).await
     }
 }
 
