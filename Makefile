@@ -71,7 +71,7 @@ cover: ## the tests' coverage of lines, in target/cover
 
 ##@ To doubt
 
-clients: ## clients we did not write, against a server started for them (SUITES="slixmpp gloox strophe-ws smack page")
+clients: ## clients we did not write, against a server started for them (SUITES="slixmpp gloox strophe-ws smack smack-resume page")
 	$(CARGO) build --locked --package throng
 	THRONG=$(THRONG) tests/clients/run $(SUITES)
 

@@ -1,16 +1,19 @@
-// node page.mjs URL ROMEO JULIET [SCREENSHOT]
-// Two people open the chat page in windows of their own, type their way in and talk. Neither account exists before.
+// node page.mjs URL ROMEO JULIET [SCREENSHOT [RESUME_AT]]
+// Two people open the chat page in windows of their own, type their way in and talk. Neither account exists before. One is
+// cut off, and resumes at RESUME_AT, HOST:PORT of another edge, else where she was.
 // A line a check; the last is "PASS n FAIL m". CHROMIUM names the browser.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
+import { Door } from "./door.mjs";
 
-const [url, romeoName, julietName, screenshot] = process.argv.slice(2);
+const [url, romeoName, julietName, screenshot, resumeAt] = process.argv.slice(2);
 const password = "balcony";
 const windowSize = { width: 900, height: 560 };
 const waitMs = 20_000;
+const awayMs = 1_000;
 
 let passed = 0;
 let failed = 0;
@@ -27,13 +30,15 @@ async function check(name, act) {
   }
 }
 
-/** A window with storage of its own. */
-async function openPage(browser, complaints) {
+/** A window with storage of its own, and what the server tells it. */
+async function openPage(browser, door, complaints, frames = []) {
   const context = await browser.newContext({ viewport: windowSize });
   context.setDefaultTimeout(waitMs);
   const page = await context.newPage();
   page.on("pageerror", (error) => complaints.push(String(error)));
-  await page.goto(url);
+  page.on("websocket", (socket) => socket.on("framereceived", ({ payload }) => frames.push(String(payload))));
+  // By name, so that browser and accounts agree on the domain, and the browser trusts the page with its cryptography.
+  await page.goto(`http://localhost:${door.port}/${new URL(url).search}`);
   return page;
 }
 
@@ -66,7 +71,24 @@ async function say(page, text) {
   await page.keyboard.press("Enter");
 }
 
+const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 const hear = (page, text) => page.locator(".chat-msg__text", { hasText: text }).first().waitFor();
+
+/** Cut off while something is said to her, she has it once she has resumed, and once only. */
+async function resume(romeo, juliet, door, frames) {
+  const text = `Romeo is away ${Math.random()}`;
+  door.shut();
+  await say(romeo, text);
+  await hear(romeo, text);
+  await sleep(awayMs);
+  door.open(resumeAt);
+  await hear(juliet, text);
+  await sleep(awayMs);
+  if (!frames.some((frame) => frame.startsWith("<resumed"))) throw new Error("logged in anew");
+  const delivered = frames.filter((frame) => frame.includes(text) && !frame.includes("urn:xmpp:mam:2")).length;
+  const shown = await juliet.locator(".chat-msg__text", { hasText: text }).count();
+  if (delivered !== 1 || shown !== 1) throw new Error(`delivered ${delivered} times, shown ${shown} times`);
+}
 
 /** Both windows side by side, as two people would see them. */
 async function photograph(browser, pages, path) {
@@ -81,6 +103,8 @@ async function photograph(browser, pages, path) {
   await sheet.screenshot({ path });
 }
 
+const { host, searchParams } = new URL(url);
+const doors = { romeo: await Door.to(host), juliet: await Door.to(host) };
 const profile = mkdtempSync(join(tmpdir(), "throng-page-"));
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -97,14 +121,15 @@ const browser = await chromium.launch({
 });
 try {
   const complaints = [];
-  const domain = new URL(url).searchParams.get("domain") ?? "localhost";
-  const romeo = await openPage(browser, complaints);
+  const domain = searchParams.get("domain") ?? "localhost";
+  const romeo = await openPage(browser, doors.romeo, complaints);
   await check("romeo registers by typing", () => register(romeo, romeoName));
 
-  const first = await openPage(browser, complaints);
+  const first = await openPage(browser, doors.juliet, complaints);
   await check("juliet registers by typing", () => register(first, julietName));
   await first.context().close();
-  const juliet = await openPage(browser, complaints);
+  const frames = [];
+  const juliet = await openPage(browser, doors.juliet, complaints, frames);
   await check("juliet logs in from another window", () => logIn(juliet, julietName));
 
   await check("romeo writes to juliet", async () => {
@@ -119,10 +144,13 @@ try {
     await say(juliet, "What man art thou that thus bescreen’d in night so stumblest on my counsel?");
     await hear(romeo, "What man art thou");
   });
+  if (screenshot) await photograph(browser, [romeo, juliet], screenshot);
+  await check("juliet, cut off, resumes and sees once what he says meanwhile", () =>
+    resume(romeo, juliet, doors.juliet, frames),
+  );
   await check("no script failed", () => {
     if (complaints.length > 0) throw new Error(complaints.join("; "));
   });
-  if (screenshot) await photograph(browser, [romeo, juliet], screenshot);
 } catch (error) {
   console.error(error);
   for (const context of browser.contexts()) {
@@ -130,6 +158,7 @@ try {
   }
 } finally {
   await browser.close();
+  Object.values(doors).forEach((door) => door.close());
   rmSync(profile, { recursive: true, force: true });
 }
 console.log(`PASS ${passed} FAIL ${failed}`);

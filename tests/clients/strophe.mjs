@@ -1,10 +1,11 @@
-// node strophe.mjs URL DOMAIN NAME PASSWORD OTHER_NAME: two accounts that exist, over WebSocket (ws:) or BOSH (http:), by Strophe.js.
+// node strophe.mjs URL DOMAIN NAME PASSWORD OTHER_NAME [RESUME_URL]: two accounts that exist, over WebSocket (ws:) or BOSH (http:), by
+// Strophe.js. Over WebSocket, who is cut off resumes at RESUME_URL, another edge's, else where it was.
 // A line a check; the last is "PASS n FAIL m".
 
 import { JSDOM } from "jsdom";
 import WebSocket from "ws";
 
-const [url, domain, name, password, otherName] = process.argv.slice(2);
+const [url, domain, name, password, otherName, resumeUrl = url] = process.argv.slice(2);
 const ns = {
   archive: "urn:xmpp:mam:2",
   info: "http://jabber.org/protocol/disco#info",
@@ -57,22 +58,31 @@ const elements = (stanza, name) => [...(stanza?.getElementsByTagName(name) ?? []
 const body = (stanza) => elements(stanza, "body")[0]?.textContent;
 
 class Client {
-  connection = new Strophe.Connection(url, {});
+  connection = new Strophe.Connection(url, { enableStreamManagement: true });
   seen = [];
   waiting = [];
 
   logIn(name) {
-    const { CONNECTED, CONNFAIL, AUTHFAIL, ERROR } = Strophe.Status;
+    const { CONNECTED, CONNFAIL, AUTHFAIL, DISCONNECTED, ERROR } = Strophe.Status;
+    this.gone = new Promise((done) => (this.isGone = done));
     return new Promise((done, refuse) => {
       this.connection.connect(`${name}@${domain}/strophe`, password, (status, condition) => {
         if (status === CONNECTED) {
           this.connection.addHandler((stanza) => this.#take(stanza), null, null);
           done();
+        } else if (status === DISCONNECTED) {
+          this.isGone();
         } else if ([CONNFAIL, AUTHFAIL, ERROR].includes(status)) {
           refuse(new Error(`status ${status} ${condition}`));
         }
       });
     });
+  }
+
+  /** Without a word to the server. */
+  cut() {
+    this.connection._proto.socket.terminate();
+    return this.gone;
   }
 
   #take(stanza) {
@@ -141,8 +151,23 @@ async function talk() {
         elements(stanza, "result").length > 0 && elements(stanza, "body").some((one) => one.textContent === text),
     );
   });
+  if (transport === "ws") await check("SM resume after abrupt cut, message seen once", resume, 20_000);
   a.connection.disconnect("done");
   b.connection.disconnect("done");
+}
+
+async function resume() {
+  const text = `while away ${Math.random()}`;
+  await a.cut();
+  b.send($msg({ to: `${name}@${domain}`, type: "chat" }).c("body").t(text));
+  await sleep(500);
+  a.connection.service = resumeUrl;
+  await a.logIn(name);
+  if (!a.connection.sm.resumed) throw new Error("logged in anew");
+  await a.hear((stanza) => body(stanza) === text);
+  await sleep(1_000);
+  const times = a.seen.filter((stanza) => body(stanza) === text).length;
+  if (times !== 1) throw new Error(`seen ${times} times`);
 }
 
 async function talkInRoom(room) {

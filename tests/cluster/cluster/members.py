@@ -215,7 +215,7 @@ registration = true
 direct_tls = []
 tls_required = false
 plain_on_loopback = true
-[limits]
+{self._page()}[limits]
 connections_per_address_max = 100000
 logins_burst = {LOGINS_BURST}
 # Two cores have to take those in again, beside everything else that runs here.
@@ -234,6 +234,11 @@ level = "info"
         if options.stores != "disk":
             text += self._redis()
         return text + (self._scylla() if options.stores == "real" else self._slot_ranges())
+
+    def _page(self) -> str:
+        """The chat page, if it is in place (`make web`)."""
+        folder = ROOT / "target/web"
+        return f'page_dir = "{folder}"\n' if (folder / "converse").exists() else ""
 
     def _redis(self) -> str:
         sentinels = [f"redis://{address}" for address in self.infra.addresses["REDIS_SENTINELS"].split(",")]
