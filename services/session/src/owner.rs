@@ -78,7 +78,7 @@ pub struct Owner {
 /// What time it is.
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
-    /// How far it was put forward, in milliseconds.
+    /// How far it was put forward, in milliseconds; modulo 2^64, so that it may have been put back.
     #[cfg(test)]
     skipped_ms: AtomicU64,
 }
@@ -91,11 +91,11 @@ struct Ended {
 
 impl Clock {
     /// Unix milliseconds.
-    #[cfg_attr(not(test), allow(clippy::unused_self, reason = "only tests put it forward"))]
+    #[cfg_attr(not(test), allow(clippy::unused_self, reason = "only tests put it forward or back"))]
     pub(crate) fn now_ms(&self) -> u64 {
         let now_ms = unix_ms();
         #[cfg(test)]
-        let now_ms = now_ms + self.skipped_ms.load(Ordering::Relaxed);
+        let now_ms = now_ms.wrapping_add(self.skipped_ms.load(Ordering::Relaxed));
         now_ms
     }
 
@@ -103,6 +103,12 @@ impl Clock {
     #[cfg(test)]
     pub(crate) fn skip(&self, ms: u64) {
         self.skipped_ms.fetch_add(ms, Ordering::Relaxed);
+    }
+
+    /// Puts the clock back.
+    #[cfg(test)]
+    pub(crate) fn step_back(&self, ms: u64) {
+        self.skipped_ms.fetch_sub(ms, Ordering::Relaxed);
     }
 }
 

@@ -3,6 +3,7 @@
 mod accounts;
 mod archive;
 mod attaching;
+mod clocks;
 mod limits;
 mod offline;
 mod order;

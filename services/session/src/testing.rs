@@ -197,6 +197,11 @@ impl House {
         .await;
     }
 
+    /// Its clock is put back, as by whoever keeps it right.
+    pub(crate) async fn steps_back(&self, ms: u64) {
+        self.at(move |owner| owner.clock.step_back(ms)).await;
+    }
+
     /// Accounts in memory.
     pub(crate) async fn residents(&self) -> usize {
         self.at(|owner| owner.shards.iter().map(|shard| shard.state.lock().residents.len()).sum()).await

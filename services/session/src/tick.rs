@@ -25,8 +25,9 @@ impl State {
         self.sweep_husks(now_ms);
         for at in std::mem::take(&mut self.common.watched) {
             let Some(resident) = self.residents.get_mut(at).filter(|one| !one.gone) else { continue };
+            // A clock that was put back says that it was saved in the future: it is saved now.
             let (used_ms, save) =
-                (resident.used_ms, resident.saved_ms + SAVE_MS < now_ms || resident.is_unused());
+                (resident.used_ms, now_ms.abs_diff(resident.saved_ms) > SAVE_MS || resident.is_unused());
             resident.watched = false;
             // Nothing is left behind of an account that was removed.
             resident.archive.changed &= !resident.removed;

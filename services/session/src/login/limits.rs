@@ -112,7 +112,7 @@ impl Rate {
     /// Whether an address has had all it may have in this window.
     pub(crate) fn is_spent(&self, address: Address, now_ms: u64) -> bool {
         let window = self.window.lock();
-        let count = (now_ms < window.from_ms + self.window_ms).then(|| window.counts.get(&address)).flatten();
+        let count = self.is_open(&window, now_ms).then(|| window.counts.get(&address)).flatten();
         let count = count.copied().unwrap_or_default();
         u64::from(count.here).max(count.all) >= u64::from(self.max)
     }
@@ -122,7 +122,7 @@ impl Rate {
         let fits = {
             let mut window = self.window.lock();
             let full = window.counts.len() >= self.addresses_max && !window.counts.contains_key(&address);
-            if now_ms >= window.from_ms + self.window_ms || full {
+            if !self.is_open(&window, now_ms) || full {
                 window.from_ms = now_ms;
                 window.counts.clear();
             }
@@ -135,6 +135,11 @@ impl Rate {
             self.tell_all(address);
         }
         fits
+    }
+
+    /// Whether now is within a window. One that begins later was opened by a clock that was put back since.
+    fn is_open(&self, window: &Window, now_ms: u64) -> bool {
+        now_ms.checked_sub(window.from_ms).is_some_and(|since_ms| since_ms < self.window_ms)
     }
 
     /// Counts one more where all count, and remembers what they have counted.
@@ -188,6 +193,14 @@ mod tests {
         assert!(rate.spend(there, 5_999));
         assert!(!rate.is_spent(here, 6_000));
         assert!(rate.spend(here, 6_000));
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_is_put_back_shuts_nobody_out_for_longer() {
+        let (rate, here) = (alone(1), Address::parse(HERE));
+        assert!(rate.spend(here, 305_000) && rate.is_spent(here, 305_001));
+        assert!(!rate.is_spent(here, 5_000));
+        assert!(rate.spend(here, 5_000) && rate.is_spent(here, 5_999) && !rate.is_spent(here, 6_000));
     }
 
     #[tokio::test]
