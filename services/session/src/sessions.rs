@@ -413,3 +413,20 @@ impl Stream {
         (n <= self.outbound.n).then_some(n)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clients_count_goes_on_where_it_wraps() {
+        let mut stream = Stream::new([0; 16], None);
+        let given = |n: u64| (1 << 32) + 7 + n;
+        (stream.out_base, stream.outbound.acked, stream.outbound.n) = (7, given(0) - 1, given(2));
+        assert_eq!(stream.absolute(u32::MAX), Some(given(0) - 1));
+        assert_eq!([0, 1, 2].map(|h| stream.absolute(h)), [0, 1, 2].map(|n| Some(given(n))));
+        assert_eq!(stream.absolute(3), None, "more than it was given");
+        assert_eq!(stream.absolute(u32::MAX - 1), None, "less than it has acknowledged");
+        assert_eq!(stream.absolute(1 << 31), None);
+    }
+}
