@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 
+from .metrics import ask
 from .pods import Loopback, Namespaces, allowed
 from .stores import Infra
 from .supervisor import Process, Supervisor
@@ -159,6 +160,11 @@ class Cluster:
         if member.role == "edge":
             return is_healthy(member.address)
         return accepts(member.address, SESSION if member.role == "session" else ROUTER)
+
+    def slots(self) -> int:
+        """How many slots have an owner, by what the owners say of themselves."""
+        owners = [member for member in self.members.values() if member.role == "session"]
+        return int(sum(ask(f"http://{owner.address}:{METRICS}/metrics").get("throng_session_slots", 0) for owner in owners))
 
     def panics(self) -> list[str]:
         """Lines that no log should have."""

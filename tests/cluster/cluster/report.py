@@ -61,6 +61,7 @@ def kinds(outcomes: list[Outcome]) -> list[dict]:
             "resumed": sum(outcome.resumed for outcome in some),
             "resumed_soon": sum(outcome.resumed_soon for outcome in some),
             "back_s": max(outcome.healed_s - outcome.done_s for outcome in some),
+            "taken_s": max(outcome.taken_s - outcome.done_s for outcome in some),
             "presence_s": max(outcome.presence_s for outcome in some),
             "problems": sum(len(outcome.problems) for outcome in some),
         }
@@ -82,14 +83,14 @@ def markdown(facts: dict) -> str:
     columns = ("sent", "delivered", "lost", "doubled", "reordered", "astray", "archive-differences", "failed", "unknown")
     out += ["| " + " | ".join(f"{ledger.get(name, 0):,}" for name in columns) + " |", ""]
     out += [
-        "| fault | of | times | connections lost | resumed | within 10 s | all back, at most | presence right, at most | problems |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| fault | of | times | connections lost | resumed | within 10 s | all back, at most | slots owned, at most | presence right after that, at most | problems |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for row in facts["kinds"]:
         share = f"{100 * row['resumed_soon'] / row['lost']:.1f} %" if row["lost"] else "–"
         out.append(
             f"| {row['kind']} | {row['target']} | {row['times']} | {row['lost']:,} | {row['resumed']:,} | {share} "
-            f"| {row['back_s']:.1f} s | {row['presence_s']:.1f} s | {row['problems']} |"
+            f"| {row['back_s']:.1f} s | {row['taken_s']:.1f} s | {row['presence_s']:.1f} s | {row['problems']} |"
         )
     out += ["", f"p99 of a message's way in the calm beginning: {facts['chat_p99_calm_ms']:.0f} ms."]
     if facts["cpu_us_per_message"]:

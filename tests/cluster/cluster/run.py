@@ -7,7 +7,7 @@ import time
 from .costs import Costs
 from .faults import Fault, Maker
 from .load import Load
-from .members import DOMAIN, Cluster
+from .members import DOMAIN, SLOTS, Cluster
 from .watch import Watch
 
 # Of the connections that a fault has cost, so many have to be resumed in time.
@@ -29,6 +29,8 @@ class Outcome:
     began_s: float
     done_s: float = 0.0
     healed_s: float = 0.0
+    # When every slot had an owner again.
+    taken_s: float = 0.0
     lost: int = 0
     resumed: int = 0
     resumed_soon: int = 0
@@ -43,7 +45,7 @@ class Outcome:
         words = "; ".join(self.problems) or "well"
         took = self.healed_s - self.done_s
         lasted = self.done_s - self.began_s
-        return f"{self.kind} {self.target} ({lasted:.1f} s): {share}, all back after {took:.1f} s, presence {self.presence_s:.1f} s: {words}"
+        return f"{self.kind} {self.target} ({lasted:.1f} s): {share}, all back after {took:.1f} s, slots owned after {self.taken_s - self.done_s:.1f} s, presence {self.presence_s:.1f} s: {words}"
 
 
 @dataclasses.dataclass
@@ -130,7 +132,7 @@ class Run:
         return outcome
 
     def _heal(self, outcome: Outcome) -> None:
-        """Until every process serves, and everybody is logged in."""
+        """Until every process serves, everybody is logged in, and every slot has an owner."""
         for name in list(self.cluster.members):
             self.cluster.wait_ready(name)
         # The figures are those of the last whole second.
@@ -140,6 +142,10 @@ class Run:
             there = self.load.figures().sessions
             outcome.problems.append(f"{self.plan.users - there} people are not back after {BACK_S:.0f} s")
         outcome.healed_s = self.now()
+        deadline = time.monotonic() + BACK_S
+        while self.cluster.slots() < SLOTS and time.monotonic() < deadline:
+            time.sleep(0.05)
+        outcome.taken_s = self.now()
 
     def _conclude(self) -> None:
         self.problems += [f"{outcome.kind} {outcome.target}: {problem}" for outcome in self.outcomes for problem in outcome.problems]
