@@ -70,11 +70,14 @@ impl Tls {
         }))
     }
 
-    /// Reads the files again. What is wrong with them leaves the old certificates in use.
+    /// Reads the files again. What is wrong with them leaves the old certificates in use, and so does one that has expired
+    /// in place of one that has not.
     pub(crate) fn reload(&self, config: &Config) -> Result<(), Error> {
-        if let Some(certificates) = Certificates::load(&config.certificates)? {
-            self.resolver.certificates.store(Arc::new(certificates));
+        let Some(certificates) = Certificates::load(&config.certificates)? else { return Ok(()) };
+        if let Some(path) = certificates.expired_instead_of(&self.resolver.certificates.load()) {
+            return Err(Error::Certificate { path: path.to_owned(), why: "it has expired".to_owned() });
         }
+        self.resolver.certificates.store(Arc::new(certificates));
         Ok(())
     }
 

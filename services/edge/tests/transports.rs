@@ -95,6 +95,23 @@ async fn a_new_certificate_is_for_new_connections_only() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_has_expired_takes_the_place_of_none_that_is_good() {
+    let mut hand = Hand::new();
+    let (dir, edge) = with_tls(&hand);
+    hand.welcome().await;
+    let good = std::fs::read(dir.path().join("chain.pem")).unwrap();
+    let connect = || TcpStream::connect(edge.edge.addresses.direct_tls[0]);
+    certify_until(dir.path(), 2021);
+    let told = edge.edge.reload().unwrap_err().to_string();
+    assert!(told.contains("it has expired"), "{told}");
+    std::fs::write(dir.path().join("chain.pem"), good).unwrap();
+    handshake(connect().await.unwrap(), dir.path(), &[]).await.unwrap();
+    certify(dir.path());
+    edge.edge.reload().unwrap();
+    handshake(connect().await.unwrap(), dir.path(), &[]).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_handshake_that_takes_too_long_is_given_up() {
     let hand = Hand::new();
     let (_dir, edge) = with_tls(&hand);
@@ -237,9 +254,17 @@ async fn get(edge: &Running, path: &str) -> String {
 }
 
 fn certify(dir: &Path) {
-    let made = rcgen::generate_simple_self_signed(vec!["capulet.example".to_owned()]).unwrap();
-    std::fs::write(dir.join("chain.pem"), made.cert.pem()).unwrap();
-    std::fs::write(dir.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
+    certify_until(dir, 4000);
+}
+
+/// A certificate that is valid until the beginning of this year.
+fn certify_until(dir: &Path, year: i32) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(vec!["capulet.example".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(year, 1, 1);
+    let certificate = params.self_signed(&key).unwrap();
+    std::fs::write(dir.join("chain.pem"), certificate.pem()).unwrap();
+    std::fs::write(dir.join("key.pem"), key.serialize_pem()).unwrap();
 }
 
 fn with_tls(hand: &Hand) -> (tempfile::TempDir, Running) {

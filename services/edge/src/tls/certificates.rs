@@ -1,12 +1,16 @@
 //! Certificates as they lie on disk, by the names they are for.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use hashbrown::HashMap;
 use rustls::{crypto::aws_lc_rs, sign::CertifiedKey};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use sha2::{Digest, Sha256, Sha384, Sha512};
-use x509_parser::{extensions::GeneralName, prelude::X509Certificate};
+use x509_parser::{extensions::GeneralName, prelude::X509Certificate, time::ASN1Time};
 
 use crate::{Error, config};
 
@@ -16,6 +20,7 @@ pub(super) struct Certificate {
     pub(super) key: Arc<CertifiedKey>,
     /// `tls-server-end-point`, if it is defined for this certificate.
     pub(super) end_point: Option<Vec<u8>>,
+    ends: ASN1Time,
 }
 
 /// All certificates; never empty.
@@ -24,6 +29,8 @@ pub(super) struct Certificates {
     first: Arc<Certificate>,
     /// By lower-case DNS name; of a wildcard, what follows the `*`.
     names: HashMap<String, Arc<Certificate>>,
+    /// In the order of their files.
+    files: Vec<(PathBuf, Arc<Certificate>)>,
 }
 
 impl Certificates {
@@ -33,13 +40,25 @@ impl Certificates {
         for file in files {
             let (certificate, names) = read(&file.chain, &file.key)?;
             let certificate = Arc::new(certificate);
-            let all =
-                all.get_or_insert_with(|| Self { first: Arc::clone(&certificate), names: HashMap::new() });
+            let all = all.get_or_insert_with(|| Self {
+                first: Arc::clone(&certificate),
+                names: HashMap::new(),
+                files: Vec::new(),
+            });
+            all.files.push((file.chain.clone(), Arc::clone(&certificate)));
             for name in names {
                 all.names.entry(name).or_insert_with(|| Arc::clone(&certificate));
             }
         }
         Ok(all)
+    }
+
+    /// The file of one that has expired, where there was one `before` that has not.
+    pub(super) fn expired_instead_of(&self, before: &Self) -> Option<&Path> {
+        let now = ASN1Time::now();
+        let has_expired = |(_, certificate): &(PathBuf, Arc<Certificate>)| certificate.ends < now;
+        let mut both = self.files.iter().zip(&before.files);
+        both.find(|(new, old)| has_expired(new) && !has_expired(old)).map(|((path, _), _)| path.as_path())
     }
 
     /// The one for a server name; else the first.
@@ -68,9 +87,10 @@ fn read(chain_path: &Path, key_path: &Path) -> Result<(Certificate, Vec<String>)
         x509_parser::parse_x509_certificate(&leaf).map_err(|error| wrong(chain_path, &error))?;
     let names = dns_names(&parsed);
     let end_point = end_point(&parsed, &leaf);
+    let ends = parsed.validity().not_after;
     let key = CertifiedKey::from_der(chain, key, &aws_lc_rs::default_provider())
         .map_err(|error| wrong(key_path, &error))?;
-    Ok((Certificate { key: Arc::new(key), end_point }, names))
+    Ok((Certificate { key: Arc::new(key), end_point, ends }, names))
 }
 
 fn dns_names(certificate: &X509Certificate<'_>) -> Vec<String> {
