@@ -75,6 +75,11 @@ impl Cluster {
         Transport::secured(Arc::clone(tls))
     }
 
+    /// Whether roles prove to each other who they are.
+    pub(crate) fn is_secured(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// The peers at these places, as they come and go.
     pub(crate) async fn peers(&self, places: &[Place], transport: Transport) -> anyhow::Result<Peers> {
         let mut found = Vec::with_capacity(places.len());

@@ -14,6 +14,7 @@ use xmpp::jid::Jid;
 
 use crate::certificates;
 use crate::cli::Source;
+use crate::cluster::Cluster;
 use crate::configuration::Configuration;
 use crate::control::{self, Admin};
 use crate::kafka;
@@ -36,7 +37,7 @@ pub(crate) async fn edge(source: Source) -> anyhow::Result<()> {
 pub(crate) async fn session(source: Source) -> anyhow::Result<()> {
     let configuration = Configuration::load(&source, None)?;
     let drain = begin(&configuration).await?;
-    let listener = listen(configuration.cluster.session_listen).await?;
+    let listener = listen_for_roles(&configuration.cluster, configuration.cluster.session_listen).await?;
     make_private(&configuration.server.data)?;
     let store = stores::open(&configuration).await?;
     let store = kafka::over(&configuration, store)?;
@@ -65,7 +66,7 @@ pub(crate) async fn session(source: Source) -> anyhow::Result<()> {
 pub(crate) async fn router(source: Source) -> anyhow::Result<()> {
     let configuration = Configuration::load(&source, None)?;
     let drain = begin(&configuration).await?;
-    let listener = listen(configuration.cluster.router_listen).await?;
+    let listener = listen_for_roles(&configuration.cluster, configuration.cluster.router_listen).await?;
     let router = ::router::Router::start(configuration.router);
     tracing::info!(address = %configuration.cluster.router_listen, "router is ready");
     let service = router.service();
@@ -85,6 +86,7 @@ pub(crate) async fn begin(configuration: &Configuration) -> anyhow::Result<Drain
     })?;
     if let Some(address) = configuration.metrics.listen {
         let listener = listen(address).await?;
+        let address = listener.local_addr().unwrap_or(address);
         tokio::spawn(node::telemetry::serve(listener));
         tracing::info!(%address, "metrics are served");
     }
@@ -148,6 +150,13 @@ pub(crate) fn make_private(data: &Path) -> anyhow::Result<()> {
     made.with_context(|| {
         format!("{} cannot be made; `--data` or `data` of [server] names another", data.display())
     })
+}
+
+async fn listen_for_roles(cluster: &Cluster, address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {
+    if !cluster.is_secured() && !address.ip().is_loopback() {
+        tracing::warn!(%address, "whoever reaches this address is taken for a role: [cluster] has no certificates");
+    }
+    listen(address).await
 }
 
 async fn listen(address: std::net::SocketAddr) -> anyhow::Result<TcpListener> {

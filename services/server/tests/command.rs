@@ -276,6 +276,22 @@ fn roles_with_certificates_find_each_other_by_name() {
     roles_find_each_other(folder.path(), files, |address| format!("dns://localhost:{}", address.port()));
 }
 
+#[test]
+fn a_role_that_anybody_can_reach_and_be_taken_for_one_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let [address] = free_addresses();
+    for (listen, warns) in [(address.to_string(), false), (format!("0.0.0.0:{}", address.port()), true)] {
+        let file = format!("[server]\ndomains = [\"localhost\"]\n[cluster]\nrouter_listen = \"{listen}\"\n");
+        fs::write(folder.path().join("throng.toml"), file).unwrap();
+        let mut child = throng(folder.path(), &["router"]).stderr(Stdio::piped()).spawn().unwrap();
+        let log = BufReader::new(child.stderr.take().unwrap());
+        let lines = log.lines().map(Result::unwrap).take_while(|line| !line.contains("router is ready"));
+        let warned = lines.filter(|line| line.contains("[cluster] has no certificates")).count() > 0;
+        drop(Server { child, ready: String::new() });
+        assert_eq!(warned, warns, "{listen}");
+    }
+}
+
 /// Starts a process of each role, whose places are written so.
 fn roles_find_each_other(folder: &Path, of_cluster: &str, place: fn(SocketAddr) -> String) {
     let [clients, session, router] = free_addresses();
