@@ -274,12 +274,21 @@ impl Client {
     /// Drops what has arrived; returned in order.
     pub async fn forgets(&mut self) -> Vec<Element> {
         let id = self.asks().await;
-        let mut dropped = Vec::new();
+        let mut dropped = self.receives_to(&id).await;
+        dropped.pop();
+        dropped
+    }
+
+    /// Everything up to the element with this id, which is the last.
+    pub async fn receives_to(&mut self, id: &str) -> Vec<Element> {
+        let mut all = Vec::new();
         loop {
             match self.next(false).await {
-                Heard::Element(element) if element.attribute("id") == Some(id.as_str()) => return dropped,
-                Heard::Element(element) => dropped.push(element),
-                heard => self.fail(&heard, "the answer to a ping"),
+                Heard::Element(element) => all.push(element),
+                heard => self.fail(&heard, "an answer"),
+            }
+            if all.last().and_then(|last| last.attribute("id")) == Some(id) {
+                return all;
             }
         }
     }

@@ -2,14 +2,16 @@
 
 use std::net::SocketAddr;
 
-use super::{Addresses, DOMAIN, OTHER_DOMAIN, Role, Server};
+use super::{Addresses, CERTIFICATE, DOMAIN, OTHER_DOMAIN, Role, Server};
 
 /// One file for all roles but for what each edge has for itself.
 pub(super) fn write(server: &Server, number: usize, stores: &str) -> String {
     let Addresses { tcp, tls, http } = server.edges[number];
     let edges = server.edges.len();
+    let (chain, key) = CERTIFICATE;
     let (session, router) = (server.sessions[0], server.routers[0]);
-    let (owners, routers) = (urls(&server.sessions), urls(&server.routers));
+    let scheme = if server.is_secured() { "https" } else { "http" };
+    let (owners, routers) = (urls(scheme, &server.sessions), urls(scheme, &server.routers));
     // Each play has an address of its own, but all that register meet in one limit after another in an hour of plays.
     format!(
         r#"
@@ -30,7 +32,7 @@ http = ["{http}"]
 tls_required = false
 plain_on_loopback = true
 proxies = []
-certificates = [{{ chain = "chain.pem", key = "key.pem" }}]
+certificates = [{{ chain = "{chain}", key = "{key}" }}]
 [cluster]
 session_listen = "{session}"
 router_listen = "{router}"
@@ -64,6 +66,6 @@ pub(super) fn own(server: &Server, role: Role) -> Vec<Vec<(String, String)>> {
     listening.iter().enumerate().map(of_one).collect()
 }
 
-fn urls(addresses: &[SocketAddr]) -> String {
-    addresses.iter().map(|address| format!("\"http://{address}\"")).collect::<Vec<_>>().join(", ")
+fn urls(scheme: &str, addresses: &[SocketAddr]) -> String {
+    addresses.iter().map(|address| format!("\"{scheme}://{address}\"")).collect::<Vec<_>>().join(", ")
 }

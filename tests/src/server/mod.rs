@@ -2,7 +2,8 @@
 //!
 //! Ports and data outlive a process, so a role can be killed and started again where it was.
 
-mod certificates;
+/// Who certifies whom.
+pub mod certificates;
 mod configuration;
 mod infra;
 mod process;
@@ -17,6 +18,7 @@ use anyhow::Context as _;
 use rustls::RootCertStore;
 use tempfile::TempDir;
 
+use self::certificates::{Authority, VALID};
 use self::process::Process;
 pub use self::process::{binary, build};
 
@@ -63,6 +65,22 @@ pub struct Addresses {
     pub http: SocketAddr,
 }
 
+/// What clients are shown: a certificate and its key in [`Server::folder`].
+pub const CERTIFICATE: (&str, &str) = ("chain.pem", "key.pem");
+/// The same for roles among themselves.
+pub const ROLE_CERTIFICATE: (&str, &str) = ("role.pem", "role-key.pem");
+/// The authority that roles believe.
+pub const ROLE_AUTHORITY: &str = "role-ca.pem";
+/// What certificates of roles are for.
+pub const ROLE_NAME: &str = "throng";
+
+/// Settings with which roles prove to each other who they are.
+pub const SECURED: [Setting<'static>; 3] = [
+    ("cluster.tls_certificate", ROLE_CERTIFICATE.0),
+    ("cluster.tls_key", ROLE_CERTIFICATE.1),
+    ("cluster.tls_authority", ROLE_AUTHORITY),
+];
+
 /// A server that runs until it is dropped.
 pub struct Server {
     /// How many processes it is.
@@ -71,6 +89,10 @@ pub struct Server {
     pub edges: Vec<Addresses>,
     /// What clients trust.
     pub roots: Arc<RootCertStore>,
+    /// Whose they are.
+    pub authority: Authority,
+    /// Who has certified its roles.
+    pub roles: Authority,
     folder: TempDir,
     settings: Vec<(String, String)>,
     /// Where each session, and each router, listens.
@@ -122,13 +144,20 @@ impl Server {
     /// Starts all processes and waits until clients can log in.
     pub async fn start(topology: Topology, settings: &[Setting<'_>]) -> anyhow::Result<Server> {
         let folder = tempfile::Builder::new().prefix("throng-play-").tempdir()?;
-        let roots = certificates::make(folder.path(), &[DOMAIN, OTHER_DOMAIN])?;
+        let (authority, roles) = (Authority::new("plays")?, Authority::new("roles")?);
+        let certified = authority.certify(&[DOMAIN, OTHER_DOMAIN], VALID)?;
+        certified.write(folder.path(), CERTIFICATE.0, CERTIFICATE.1)?;
+        let of_role = roles.certify(&[ROLE_NAME], VALID)?;
+        of_role.write(folder.path(), ROLE_CERTIFICATE.0, ROLE_CERTIFICATE.1)?;
+        std::fs::write(folder.path().join(ROLE_AUTHORITY), &roles.pem)?;
         let addresses = || Addresses { tcp: free_port(), tls: free_port(), http: free_port() };
         let ports = |count| std::iter::repeat_with(free_port).take(count).collect();
         let server = Server {
             topology,
             edges: std::iter::repeat_with(addresses).take(topology.edges()).collect(),
-            roots: Arc::new(roots),
+            roots: Arc::new(authority.roots()?),
+            authority,
+            roles,
             settings: settings.iter().map(|(key, value)| (variable(key), (*value).to_owned())).collect(),
             sessions: ports(topology.owners()),
             routers: ports(topology.owners()),
@@ -143,12 +172,13 @@ impl Server {
             let text = configuration::write(&server, number, &stores);
             std::fs::write(server.file(Role::Edge(number)), text)?;
         }
-        let file = server.file(Role::Session);
+        let (file, settings) = (server.file(Role::Session), &server.settings);
         if topology == Topology::Cluster {
-            process::once(&["migrate", "--config"], &file, "").await?;
+            process::once(&["migrate", "--config"], settings, &file, "").await?;
         }
         if topology != Topology::Embedded {
-            process::once(&["user", "add", "admin@localhost", "--config"], &file, "admin\n").await?;
+            process::once(&["user", "add", "admin@localhost", "--config"], settings, &file, "admin\n")
+                .await?;
         }
         for role in topology.roles() {
             server.begin(*role).await?;
@@ -253,6 +283,16 @@ impl Server {
     /// What a role has logged.
     pub fn logged(&self, role: Role) -> String {
         std::fs::read_to_string(self.log(role)).unwrap_or_default()
+    }
+
+    /// Where its roles listen for each other.
+    pub fn internal(&self) -> impl Iterator<Item = SocketAddr> {
+        self.sessions.iter().chain(&self.routers).copied()
+    }
+
+    /// Whether its roles prove to each other who they are.
+    fn is_secured(&self) -> bool {
+        self.settings.iter().any(|(name, _)| *name == variable(SECURED[0].0))
     }
 
     /// Data, configuration and logs, which go when the server is dropped.

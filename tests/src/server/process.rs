@@ -52,8 +52,13 @@ pub fn build() -> anyhow::Result<()> {
 }
 
 /// Runs a command of the binary to its end.
-pub(super) async fn once(arguments: &[&str], configuration: &Path, input: &str) -> anyhow::Result<()> {
-    let mut command = command(&[]);
+pub(super) async fn once(
+    arguments: &[&str],
+    settings: &[(String, String)],
+    configuration: &Path,
+    input: &str,
+) -> anyhow::Result<()> {
+    let mut command = command(settings);
     command.args(arguments).arg(configuration).stdin(Stdio::piped());
     let mut child = command.stdout(Stdio::null()).spawn()?;
     let mut stdin = child.stdin.take().context("standard input")?;

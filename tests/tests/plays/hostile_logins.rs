@@ -19,6 +19,7 @@ pub(crate) const PLAYS: &[Play] = plays![
     case_21_a_proof_is_refused_alike_wherever_it_is_wrong,
     case_23_accounts_that_are_not_there_look_like_those_that_are,
     case_24_guessing_ends_for_the_address_on_all_streams,
+    case_24_guesses_at_all_edges_and_owners_are_counted_together,
     case_27_a_resource_that_is_taken_again_and_again,
 ];
 
@@ -215,6 +216,35 @@ async fn case_24_guessing_ends_for_the_address_on_all_streams(stage: Stage) {
         }
     }
     // Juliet is somewhere else.
+    stage.from_elsewhere().bound("juliet/balcony").await;
+}
+
+async fn case_24_guesses_at_all_edges_and_owners_are_counted_together(stage: Stage) {
+    const FAILURES_MAX: usize = 6;
+    // Each other owner may let one pass before it has heard, and one more while it is told.
+    const LATE_MAX: usize = 2;
+    let stage = stage.alone(&[("session.login_failures_max", "6")]).await;
+    let edges = stage.server().edges.len();
+    let known = ["juliet", "romeo", "nurse", "tybalt", "paris", "rosaline"];
+    for name in known {
+        stage.has_account(name).await;
+    }
+    // Names of all slots, and so of all owners, at one edge after another.
+    let mut guesses = 0;
+    for n in 0..40 {
+        let mut mallory = stage.connects_over("mallory", Way::Tcp, n % edges).await;
+        mallory.opens().await;
+        let outcome = mallory.authenticates(&format!("guess-{n}"), "wrong", Mechanism::Plain, None).await;
+        guesses += usize::from(outcome.child("not-authorized", SASL).is_some());
+    }
+    let fits = FAILURES_MAX..=FAILURES_MAX + LATE_MAX;
+    assert!(fits.contains(&guesses), "{guesses} guesses were looked at, not {FAILURES_MAX}");
+    for (n, name) in known.into_iter().enumerate() {
+        let mut mallory = stage.connects_over("mallory", Way::Tcp, n % edges).await;
+        mallory.opens().await;
+        let outcome = mallory.authenticates(name, name, SCRAM, None).await;
+        assert!(outcome.child("temporary-auth-failure", SASL).is_some(), "{outcome:?}");
+    }
     stage.from_elsewhere().bound("juliet/balcony").await;
 }
 

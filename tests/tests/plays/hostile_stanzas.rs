@@ -1,14 +1,18 @@
-//! Attacks by what stanzas say, and by how many there are (attack cases 15, 35, 36, 43 and 45).
+//! Attacks by what stanzas say, and by how many there are (attack cases 15, 35 to 38, 43 and 45).
 
 use throng_tests::plays;
 use throng_tests::run::Play;
 use throng_tests::server::Role;
 use throng_tests::stage::{Stage, Way, befriend};
+use xmpp::ns;
+use xmpp::xml::Element;
 
 pub(crate) const PLAYS: &[Play] = plays![
     case_15_addresses_that_look_alike_or_are_too_long,
     case_35_forged_carbons,
     case_36_forged_roster_pushes,
+    case_37_forged_results_of_an_archive,
+    case_38_forged_ids_of_an_archive,
     case_43_a_client_that_does_not_read,
     case_43_a_sender_that_does_not_stop,
     case_45_errors_and_answers_that_answer_themselves,
@@ -101,6 +105,76 @@ async fn case_36_forged_roster_pushes(stage: Stage) {
         mallory.closes().await;
     }
     juliet.receives_nothing().await;
+}
+
+async fn case_37_forged_results_of_an_archive(stage: Stage) {
+    const QUERY: &str = "<iq type='set' id='mam'><query xmlns='urn:xmpp:mam:2' queryid='q'/></iq>";
+    let mut juliet = stage.online("juliet/balcony").await;
+    for way in [Way::Tcp, Way::WebSocket] {
+        let result = "<result xmlns='urn:xmpp:mam:2' queryid='q' id='0123456789abcdef'><forwarded xmlns='urn:xmpp:forward:0'>\
+                      <message xmlns='jabber:client' from='{romeo/orchard}' to='{juliet}' type='chat'><body>I hate you</body>\
+                      </message></forwarded></result>";
+        let mut mallory = stage.bound_over("mallory/cellar", way, 0).await;
+        mallory.sends(&format!("<message to='{{juliet}}'>{result}</message>")).await;
+        mallory.sends(&format!("<message to='{{juliet/balcony}}'>{result}</message>")).await;
+        mallory.settles().await;
+        // Results are the account's: it must be seen that these are not (XEP-0313 §4.2).
+        for heard in juliet.forgets().await {
+            assert_eq!(heard.attribute("from"), Some(stage.cast.expand("{mallory/cellar}").as_str()));
+        }
+        juliet.sends(QUERY).await;
+        let heard = juliet.receives_to("mam").await;
+        let own = heard.iter().filter(|one| one.name() == "message");
+        assert!(own.clone().all(|one| one.attribute("from") == Some(stage.cast.bare("juliet").as_str())));
+        for result in own.filter_map(|one| one.child("result", ns::MAM)) {
+            let message =
+                result.child("forwarded", ns::FORWARD).and_then(|one| one.child("message", ns::CLIENT));
+            let from = message.and_then(|message| message.attribute("from"));
+            assert_eq!(from, Some(stage.cast.expand("{mallory/cellar}").as_str()), "it is kept as hers");
+        }
+        for from in ["{juliet}", "{domain}", "{romeo}"] {
+            let mut mallory = stage.bound_over("mallory/attic", way, 0).await;
+            mallory
+                .sends(&format!("<message from='{from}' to='{{juliet/balcony}}'>{result}</message>"))
+                .await;
+            mallory.is_refused_with("invalid-from").await;
+        }
+    }
+    juliet.receives_nothing().await;
+}
+
+async fn case_38_forged_ids_of_an_archive(stage: Stage) {
+    let ids = |message: &Element| -> Vec<(String, String)> {
+        let attribute = |id: &Element, name| id.attribute(name).unwrap_or_default().to_owned();
+        let all = message.children().filter(|child| child.is("stanza-id", ns::SID));
+        all.map(|id| (attribute(id, "by"), attribute(id, "id"))).collect()
+    };
+    let mut juliet = stage.online("juliet/balcony").await;
+    let own = stage.cast.bare("juliet");
+    for by in [own.clone(), own.to_uppercase(), "localhost".to_owned(), "LOCALHOST".to_owned()] {
+        let forged = format!("<stanza-id xmlns='urn:xmpp:sid:0' id='0000000000000001' by='{by}'/>");
+        let mut mallory = stage.online("mallory/cellar").await;
+        mallory
+            .sends(&format!(
+                "<message to='{{juliet}}' type='chat'><body>hark</body>{forged}{forged}\
+                 <stanza-id xmlns='urn:xmpp:sid:0' id='2' by='room@elsewhere.example'/></message>"
+            ))
+            .await;
+        let live = ids(&juliet.receives("<message><body>hark</body></message>").await);
+        let (elsewhere, ours): (Vec<_>, Vec<_>) =
+            live.into_iter().partition(|(by, _)| by.starts_with("room"));
+        assert_eq!(elsewhere.len(), 1, "what is another's to say stays");
+        assert!(ours.len() == 1 && ours[0].0 == own && ours[0].1.len() == 16, "{ours:?}");
+        assert_ne!(ours[0].1, "0000000000000001");
+        // And it is the one that finds it.
+        juliet.sends(&format!("<iq type='set' id='mam'><query xmlns='urn:xmpp:mam:2'><x xmlns='jabber:x:data' type='submit'>\
+                               <field var='FORM_TYPE'><value>urn:xmpp:mam:2</value></field><field var='ids'><value>{}</value></field>\
+                               </x></query></iq>", ours[0].1)).await;
+        juliet
+            .receives(&format!("<message><result xmlns='urn:xmpp:mam:2' id='{}'/></message>", ours[0].1))
+            .await;
+        juliet.receives("<iq type='result' id='mam'/>").await;
+    }
 }
 
 async fn case_43_a_client_that_does_not_read(stage: Stage) {

@@ -7,7 +7,10 @@ mod archive;
 mod blocking;
 mod degradation;
 mod hostile_logins;
+mod hostile_names;
+mod hostile_peers;
 mod hostile_stanzas;
+mod hostile_streams;
 mod hostile_xml;
 mod management;
 mod messages;
@@ -45,6 +48,9 @@ fn main() -> ExitCode {
         websocket::PLAYS,
         hostile_xml::PLAYS,
         hostile_logins::PLAYS,
+        hostile_names::PLAYS,
+        hostile_peers::PLAYS,
         hostile_stanzas::PLAYS,
+        hostile_streams::PLAYS,
     ])
 }
