@@ -12,6 +12,8 @@ use parking_lot::Mutex;
 pub(crate) const TICK: Duration = Duration::from_secs(1);
 /// Deadlines further away than this come up early and are set again.
 const SLOTS: usize = 1024;
+/// Ticks until entries of whoever is gone are dropped: each keeps the memory of what it would have woken.
+const SWEEP_TICKS: usize = 32;
 
 /// Something to be woken.
 pub(crate) trait Wake: Send + Sync {
@@ -48,18 +50,26 @@ impl<T: Wake> Wheel<T> {
     pub(crate) fn turn(&self, now: Instant) {
         let until = (now.saturating_duration_since(self.start).as_millis() / TICK.as_millis()) as u64;
         loop {
-            let due = {
+            let (at, due) = {
                 let mut slots = self.slots.lock();
                 if slots.now >= until {
                     return;
                 }
                 slots.now += 1;
                 let at = slots.now as usize % SLOTS;
-                std::mem::take(&mut slots.entries[at])
+                (at, std::mem::take(&mut slots.entries[at]))
             };
             for who in due.iter().filter_map(Weak::upgrade) {
                 who.wake();
             }
+            self.sweep(at);
+        }
+    }
+
+    /// Drops, in the slots whose turn it is, entries of those that are gone: they may be due in a quarter of an hour.
+    fn sweep(&self, tick: usize) {
+        for at in (tick % SWEEP_TICKS..SLOTS).step_by(SWEEP_TICKS) {
+            self.slots.lock().entries[at].retain(|who| who.strong_count() > 0);
         }
     }
 }
@@ -96,6 +106,22 @@ mod tests {
         assert_eq!(woken(), 1);
         wheel.turn(start + TICK * 5000);
         assert_eq!(woken(), 1);
+    }
+
+    #[test]
+    fn whoever_is_gone_is_let_go_of_long_before_its_time() {
+        let start = Instant::now();
+        let wheel = Wheel::new(start);
+        let (stays, goes) = (Arc::new(Sleeper::default()), Arc::new(Sleeper::default()));
+        for sleeper in [&stays, &goes] {
+            wheel.set(start + TICK * 800, Arc::downgrade(sleeper));
+        }
+        drop(goes);
+        wheel.turn(start + TICK * SWEEP_TICKS as u32);
+        assert_eq!(Arc::weak_count(&stays), 1);
+        assert_eq!(wheel.slots.lock().entries.iter().map(Vec::len).sum::<usize>(), 1);
+        wheel.turn(start + TICK * 800);
+        assert_eq!(stays.0.load(Ordering::Relaxed), 1);
     }
 
     #[test]
