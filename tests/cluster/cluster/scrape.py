@@ -9,6 +9,8 @@ from .members import METRICS, Cluster
 from .metrics import ask
 
 EVERY_S = 0.5
+# Beside an edge's metrics: when it told them, in Unix time.
+AT = "at"
 
 
 @dataclasses.dataclass
@@ -17,7 +19,7 @@ class Sample:
 
     asked_s: float
     answered_s: float = 0.0
-    # By edge: each metric.
+    # By edge: each metric, and `AT`.
     edges: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
     # By process: resident bytes.
     memory: dict[str, int] = dataclasses.field(default_factory=dict)
@@ -51,7 +53,8 @@ def sample(cluster: Cluster) -> Sample:
     for name, member in list(cluster.members.items()):
         taken.memory[name] = resident_bytes(member.process.pid)
         if member.role == "edge":
-            taken.edges[name] = ask(f"http://{member.address}:{METRICS}/metrics")
+            told = ask(f"http://{member.address}:{METRICS}/metrics")
+            taken.edges[name] = told | {AT: time.time()} if told else {}
     taken.answered_s = time.time()
     return taken
 

@@ -9,17 +9,20 @@ from .hdr import percentile
 from .load import Load, offences
 from .members import LOGINS_BURST, Cluster
 from .run import RESUMED_SHARE, say
-from .scrape import Sample, Sampler
+from .scrape import AT, Sample, Sampler
 
 # Once it has settled, a process may have so many times the memory that it had before.
 MEMORY_GROWTH_MAX = 1.05
 # Memory is the median of so long.
 MEMORY_OVER_S = 10.0
+# Rates are of so many samples.
+WINDOW = 4
 LOGINS = "throng_edge_logins_total"
 WAITING = "throng_edge_logins_waiting"
 DELAYED = "throng_edge_logins_delayed_total"
 REFUSED = "throng_edge_logins_refused_total"
 CONNECTIONS = "throng_edge_connections"
+DRAWN = {"logins": LOGINS, "waiting": WAITING, "delayed": DELAYED, "refused": REFUSED, "connections": CONNECTIONS}
 
 
 @dataclasses.dataclass
@@ -91,6 +94,7 @@ class Storm:
             "admissions": self._admissions(began_s),
             "memory": self._memory(began_s, began_s + (returns["all_s"] or plan.back_s)),
             "offences": offences(record),
+            "curve": [self._point(sample, began_s) for sample in self.sampler.samples],
             "named": record.get("ledger", {}).get("offences", [])[:50],
             "ledger": {key: value for key, value in record.get("ledger", {}).items() if isinstance(value, int)},
         }
@@ -128,10 +132,7 @@ class Storm:
         before = [sample for sample in self.sampler.samples if sample.answered_s < began_s][-1]
         after = [sample for sample in self.sampler.samples if sample.asked_s >= began_s and all(sample.edges.values())]
         spare = {edge: [LOGINS_BURST + share * (s.answered_s - began_s) - grown(before, s, edge, LOGINS) for s in after] for edge in edges}
-        rates = [
-            (sum(grown(a, b, edge, LOGINS) for edge in edges) / (b.answered_s - a.answered_s)) for a, b in zip(after, after[2:])
-        ]
-        queued = [sample for sample in after if sum(of(sample, edge, WAITING) for edge in edges)]
+        queued = {edge: [sample for sample in after if of(sample, edge, WAITING)] for edge in edges}
         found = {
             "budget_per_s": self.plan.budget,
             "burst": LOGINS_BURST * len(edges),
@@ -139,8 +140,8 @@ class Storm:
             "delayed": sum(grown(before, after[-1], edge, DELAYED) for edge in edges),
             "refused": sum(grown(before, after[-1], edge, REFUSED) for edge in edges),
             "waiting_max": max(sum(of(sample, edge, WAITING) for edge in edges) for sample in after),
-            "per_s_while_some_waited": rate(queued, edges),
-            "per_s_max": max(rates),
+            "per_s_while_some_waited": sum(rate(edge, some) for edge, some in queued.items()),
+            "per_s_max": {edge: max((rate(edge, [a, b]) for a, b in zip(some, some[WINDOW:])), default=0.0) for edge, some in queued.items()},
             "spare_min": {edge: min(some) for edge, some in spare.items()},
             "connections": {edge: [of(before, edge, CONNECTIONS), of(after[-1], edge, CONNECTIONS)] for edge in edges},
         }
@@ -164,6 +165,11 @@ class Storm:
             found[name] = vars(memory) | {"growth": memory.growth}
         return found
 
+    def _point(self, sample: Sample, began_s: float) -> dict:
+        """What is drawn over time: seconds since the storm, and what there was then."""
+        told = {edge: {name: of(sample, edge, metric) for name, metric in DRAWN.items()} for edge in sample.edges}
+        return {"at_s": round(sample.asked_s - began_s, 2), "edges": told, "memory": sample.memory}
+
     def _median(self, name: str, from_s: float, to_s: float) -> float:
         return statistics.median(self._resident(name, from_s, to_s) or [0])
 
@@ -179,12 +185,13 @@ def grown(before: Sample, after: Sample, edge: str, metric: str) -> int:
     return of(after, edge, metric) - of(before, edge, metric)
 
 
-def rate(samples: list[Sample], edges: list[str]) -> float:
-    """Logins a second between the first and the last."""
+def rate(edge: str, samples: list[Sample]) -> float:
+    """How many of those who waited were let in, a second, between the first and the last."""
     if len(samples) < 2:
         return 0.0
     first, last = samples[0], samples[-1]
-    return sum(grown(first, last, edge, LOGINS) for edge in edges) / (last.answered_s - first.answered_s)
+    let_in = grown(first, last, edge, DELAYED) - grown(first, last, edge, WAITING)
+    return let_in / (last.edges[edge][AT] - first.edges[edge][AT])
 
 
 def markdown(facts: dict) -> str:
@@ -206,9 +213,9 @@ def markdown(facts: dict) -> str:
         f"| {back['cut']:,} | {back['resumed']:,} | {back['anew']:,} | {share.get(50, 0):.1f} s | {share.get(99, 0):.1f} s "
         f"| {share.get(100, 0):.1f} s | {everybody_s} |",
         "",
-        "| budget | let in while some waited | the fastest second | had to wait | at once, at most | sent away |",
+        "| budget | let in while some waited | the fastest two seconds of an edge | had to wait | at once, at most | sent away |",
         "|---:|---:|---:|---:|---:|---:|",
-        f"| {let_in['budget_per_s']}/s, {let_in['burst']} at once | {let_in['per_s_while_some_waited']:.0f}/s | {let_in['per_s_max']:.0f}/s "
+        f"| {let_in['budget_per_s']}/s, {let_in['burst']} at once | {let_in['per_s_while_some_waited']:.0f}/s | {max(let_in['per_s_max'].values()):.0f}/s "
         f"| {let_in['delayed']:,} | {let_in['waiting_max']:,} | {let_in['refused']:,} |",
         "",
         f"| memory, MiB | before | at most | {plan['settle_s']:g} s after all were back | |",
