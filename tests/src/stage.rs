@@ -216,12 +216,23 @@ impl Client {
 pub async fn befriend(one: &mut Client, two: &mut Client) {
     let bare = |client: &Client| client.name.split('/').next().unwrap_or_default().to_owned();
     let (first, second) = (bare(one), bare(two));
+    let mut heard = [Vec::new(), Vec::new()];
     for ty in ["subscribe", "subscribed"] {
         one.sends(&format!("<presence to='{{{second}}}' type='{ty}'/>")).await;
-        one.settles().await;
+        heard[0].extend(one.forgets().await);
         two.sends(&format!("<presence to='{{{first}}}' type='{ty}'/>")).await;
-        two.settles().await;
+        heard[1].extend(two.forgets().await);
     }
-    one.forgets().await;
-    two.forgets().await;
+    // They may be with different owners: the other's presence is the last of it.
+    for ((client, other), heard) in [(one, second), (two, first)].into_iter().zip(heard) {
+        let other = client.expand(&format!("{{{other}}}/"));
+        let of_other = |element: &Element| {
+            element.name() == "presence"
+                && element.attribute("from").is_some_and(|from| from.starts_with(&other))
+        };
+        if !heard.iter().any(of_other) {
+            client.receives_until(of_other).await;
+        }
+        client.forgets().await;
+    }
 }

@@ -266,6 +266,11 @@ impl Client {
         self.receives(&format!("<iq id='{id}'/>")).await;
     }
 
+    /// The text with the names of this play.
+    pub fn expand(&self, text: &str) -> String {
+        self.cast.expand(text)
+    }
+
     /// Waits until the server has performed all that this client sent.
     pub async fn settles(&mut self) {
         self.forgets().await;
@@ -281,13 +286,18 @@ impl Client {
 
     /// Everything up to the element with this id, which is the last.
     pub async fn receives_to(&mut self, id: &str) -> Vec<Element> {
+        self.receives_until(|element| element.attribute("id") == Some(id)).await
+    }
+
+    /// Everything up to the first element like this, which is the last.
+    pub async fn receives_until(&mut self, is_last: impl Fn(&Element) -> bool) -> Vec<Element> {
         let mut all = Vec::new();
         loop {
             match self.next(false).await {
                 Heard::Element(element) => all.push(element),
                 heard => self.fail(&heard, "an answer"),
             }
-            if all.last().and_then(|last| last.attribute("id")) == Some(id) {
+            if all.last().is_some_and(&is_last) {
                 return all;
             }
         }
