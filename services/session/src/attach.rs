@@ -161,7 +161,7 @@ impl Resident {
     /// What the owner before this one had received and no archive has.
     fn knows(&mut self, cx: &Cx<'_>, uid: Option<proto::delivery::Uid>) -> Option<Uid> {
         let uid = uid::unpack(&uid?)?;
-        self.marks.get_or_insert_with(|| Marks::new(cx.now_ms)).add(uid);
+        self.marks.get_or_insert_with(|| Marks::new(cx.now_ms)).add_passed(uid);
         Some(uid)
     }
 

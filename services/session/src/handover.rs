@@ -8,7 +8,7 @@ use bytes::Bytes;
 use features::{mam::preferences::Preferences, push};
 use prost::Message;
 use proto::cluster as wire;
-use store::{Archive, Cursor, Item, Request, Roster, Store, Subscription};
+use store::{Archive, Cursor, Item, Request, Roster, Store, Subscription, Uid};
 use xmpp::jid::Jid;
 
 use crate::marks::Marks;
@@ -19,9 +19,9 @@ use crate::work::Stored;
 const SUBSCRIPTIONS: [Subscription; 4] =
     [Subscription::None, Subscription::To, Subscription::From, Subscription::Both];
 
-/// The copy of an account whose owner since `epoch` lets go of it. None: something is under way, there is nothing, or it is
-/// too large to be worth it.
-pub(crate) fn pack(resident: &Resident, epoch: u64, archive: &dyn Archive) -> Option<Bytes> {
+/// The copy of an account whose owner since `epoch` lets go of it, and has `refused` some of what it received. None: something
+/// is under way, there is nothing, or it is too large to be worth it.
+pub(crate) fn pack(resident: &Resident, epoch: u64, refused: &[Uid], archive: &dyn Archive) -> Option<Bytes> {
     if resident.absent || resident.removed || resident.gone || resident.is_busy() {
         return None;
     }
@@ -44,7 +44,7 @@ pub(crate) fn pack(resident: &Resident, epoch: u64, archive: &dyn Archive) -> Op
         archive_end: archive.known_end(&account.jid).unwrap_or_default(),
         lowest: cursor.lowest,
         above: cursor.above,
-        received: resident.marks.as_ref().map(|marks| marks.received()).unwrap_or_default(),
+        received: resident.marks.as_ref().map(|marks| marks.received(refused)).unwrap_or_default(),
         finished: finished.collect(),
     };
     (copy.encoded_len() <= store::handovers::BYTES_MAX).then(|| copy.encode_to_vec().into())
@@ -153,7 +153,7 @@ mod tests {
     #[tokio::test]
     async fn a_copy_has_all_that_would_be_read() {
         let (store, resident) = (store::memory::open(), juliet());
-        let copy = pack(&resident, 3, &*store.archive).unwrap();
+        let copy = pack(&resident, 3, &[], &*store.archive).unwrap();
         store.handovers.put(&account("juliet"), copy, 60_000).await.unwrap();
         let stored = take_up(&store, &account("juliet"), 3, 4, 0).await.unwrap();
         let roster = features::roster::Roster::from(stored.roster);
@@ -167,7 +167,7 @@ mod tests {
     #[tokio::test]
     async fn a_copy_of_another_epoch_is_nobodys() {
         let store = store::memory::open();
-        let copy = pack(&juliet(), 3, &*store.archive).unwrap();
+        let copy = pack(&juliet(), 3, &[], &*store.archive).unwrap();
         store.handovers.put(&account("juliet"), copy, 60_000).await.unwrap();
         assert!(take_up(&store, &account("juliet"), 2, 4, 0).await.is_none());
         store.handovers.put(&account("juliet"), Bytes::from_static(b"what is this"), 60_000).await.unwrap();
@@ -178,9 +178,9 @@ mod tests {
     fn nothing_is_copied_while_something_is_under_way_or_much_too_much() {
         let (store, mut resident) = (store::memory::open(), juliet());
         resident.pending = Some(Box::new(crate::resident::Pending::Load));
-        assert!(pack(&resident, 3, &*store.archive).is_none());
+        assert!(pack(&resident, 3, &[], &*store.archive).is_none());
         resident.pending = None;
         resident.account.blocked = vec![account(&"o".repeat(1_000)); 100];
-        assert!(pack(&resident, 3, &*store.archive).is_none());
+        assert!(pack(&resident, 3, &[], &*store.archive).is_none());
     }
 }

@@ -32,8 +32,9 @@ pub(crate) struct Marks {
     inherited: HashMap<Origin, Ranges>,
     /// Streams of the account, and up to which number their stanzas were finished under that one.
     finished: HashMap<Origin, u64>,
-    /// The highest of each origin among those that are in the archive.
-    stored: HashMap<Origin, Number>,
+    /// The highest of each origin among those that the owner before this one has let pass: they are in the archive, or a session
+    /// was given them.
+    passed: HashMap<Origin, Number>,
     /// Archive ids of stanzas sent under the owner before this one.
     sent: HashMap<(Origin, u64), u64>,
     /// The latest that were in no archive and that a client has.
@@ -81,6 +82,16 @@ impl Ranges {
         }
     }
 
+    fn take(&mut self, at: Number) {
+        let Some(of) = self.0.iter().position(|(first, last)| (*first..=*last).contains(&at)) else { return };
+        let ((first, last), (n, k)) = (self.0[of], at);
+        let before = if k == 0 { (n.saturating_sub(1), 0) } else { (n, k - 1) };
+        let after = if k == 0 { (n + 1, 0) } else { (n, k + 1) };
+        let parts = [(first, before), (after, last)];
+        let rest = parts.into_iter().filter(|(from, to)| from <= to && *from != at && *to != at);
+        self.0.splice(of..=of, rest.collect::<Vec<_>>());
+    }
+
     fn has(&self, at: Number) -> bool {
         let behind = self.0.partition_point(|(first, _)| *first <= at);
         behind > 0 && self.0[behind - 1].1 >= at
@@ -112,9 +123,7 @@ impl Marks {
         for row in rows {
             match row.direction {
                 Direction::Received => {
-                    marks.add(row.uid);
-                    let highest = marks.stored.entry(row.uid.origin).or_default();
-                    *highest = (*highest).max((row.uid.n, row.uid.k));
+                    marks.add_passed(row.uid);
                 }
                 Direction::Sent => drop(marks.sent.insert((row.uid.origin, row.uid.n), row.id)),
             }
@@ -137,7 +146,7 @@ impl Marks {
             let ranges =
                 numbers.iter().map(|[n, k, last_n, last_k]| (number(*n, *k), number(*last_n, *last_k)));
             let ranges = Ranges::of(ranges.collect());
-            marks.stored.insert(origin, ranges.highest());
+            marks.passed.insert(origin, ranges.highest());
             marks.inherited.insert(origin, ranges);
         }
         let streams =
@@ -146,8 +155,8 @@ impl Marks {
         marks
     }
 
-    /// All that was received, for the next owner.
-    pub(crate) fn received(&self) -> Vec<wire::Received> {
+    /// All that was received and not `refused`, for the next owner: whose refusal its sender has not heard may come again there.
+    pub(crate) fn received(&self, refused: &[Uid]) -> Vec<wire::Received> {
         let mut all: HashMap<Origin, Vec<(Number, Number)>> = HashMap::new();
         for (origin, ranges) in self.inherited.iter().chain(&self.old).chain(&self.young) {
             all.entry(*origin).or_default().extend(&ranges.0);
@@ -157,8 +166,12 @@ impl Marks {
             all.entry(uid.origin).or_default().push((at, at));
         }
         let told = |(origin, ranges): (Origin, Vec<(Number, Number)>)| {
-            let ranges = Ranges::of(ranges).0.into_iter();
-            let numbers = ranges.flat_map(|((n, k), (last_n, last_k))| [n, k.into(), last_n, last_k.into()]);
+            let mut ranges = Ranges::of(ranges);
+            refused.iter().filter(|uid| uid.origin == origin).for_each(|uid| ranges.take((uid.n, uid.k)));
+            let numbers = ranges
+                .0
+                .into_iter()
+                .flat_map(|((n, k), (last_n, last_k))| [n, k.into(), last_n, last_k.into()]);
             wire::Received { origin: Bytes::copy_from_slice(&origin), ranges: numbers.collect() }
         };
         all.into_iter().map(told).collect()
@@ -172,6 +185,13 @@ impl Marks {
     /// The owner before this one had received a stanza.
     pub(crate) fn add(&mut self, uid: Uid) {
         self.before.insert(uid);
+    }
+
+    /// It had received a stanza, and stored it or given it to a session.
+    pub(crate) fn add_passed(&mut self, uid: Uid) {
+        self.add(uid);
+        let highest = self.passed.entry(uid.origin).or_default();
+        *highest = (*highest).max((uid.n, uid.k));
     }
 
     /// A stanza was received.
@@ -207,10 +227,10 @@ impl Marks {
         if all().any(|ranges| ranges.highest() > at) { Mark::Late } else { Mark::New }
     }
 
-    /// Whether the owner before this one has stored something that was sent behind a stanza which would be stored, too: then
-    /// it could not store that one, and has refused it or died before it could.
+    /// Whether the owner before this one has let something pass that was sent behind a stanza which would be stored: then it
+    /// could not store that one, and has refused it or died before it could.
     pub(crate) fn is_overtaken(&self, uid: Uid) -> bool {
-        self.stored.get(&uid.origin).is_some_and(|highest| *highest > (uid.n, uid.k))
+        self.passed.get(&uid.origin).is_some_and(|highest| *highest > (uid.n, uid.k))
     }
 
     /// The archive id of a stanza that was sent before.
@@ -226,7 +246,7 @@ impl Marks {
             self.before = HashSet::new();
             self.inherited = HashMap::new();
             self.finished = HashMap::new();
-            self.stored = HashMap::new();
+            self.passed = HashMap::new();
             self.acknowledged = VecDeque::new();
             self.sent = HashMap::new();
         }
@@ -270,6 +290,28 @@ mod tests {
     }
 
     #[test]
+    fn what_a_session_was_given_overtakes_what_was_not_stored() {
+        let mut marks = Marks::default();
+        marks.add_passed(uid(1, 5));
+        assert!(marks.is_overtaken(uid(1, 4)) && !marks.is_overtaken(uid(1, 6)));
+    }
+
+    #[test]
+    fn what_was_refused_is_not_handed_on() {
+        let mut marks = Marks::default();
+        (3..=6).for_each(|n| marks.mark(uid(1, n)));
+        (1..=3).for_each(|k| marks.mark(Uid { k, ..uid(2, 7) }));
+        marks.mark(uid(3, 1));
+        let refused = [uid(1, 3), uid(1, 5), uid(1, 9), Uid { k: 2, ..uid(2, 7) }, uid(3, 1)];
+        let heir = Marks::inherit(&marks.received(&refused), &[], 0);
+        let is_known = |one: &Uid| heir.of(*one) == Mark::Known;
+        assert!(
+            [uid(1, 4), uid(1, 6), Uid { k: 1, ..uid(2, 7) }, Uid { k: 3, ..uid(2, 7) }].iter().all(is_known)
+        );
+        assert!(!refused.iter().any(is_known));
+    }
+
+    #[test]
     fn what_was_received_is_handed_on() {
         let mut marks = Marks::default();
         for n in [3, 4, 5, 9] {
@@ -279,13 +321,13 @@ mod tests {
         marks.add(uid(1, 4));
         marks.mark(Uid { k: 2, ..uid(2, 7) });
         let finished = [wire::Finished { stream: vec![8; 16].into(), h: 6 }];
-        let heir = Marks::inherit(&marks.received(), &finished, 0);
+        let heir = Marks::inherit(&marks.received(&[]), &finished, 0);
         assert!([1, 3, 4, 5, 9].iter().all(|n| heir.of(uid(1, *n)) == Mark::Known));
         assert!([2, 6, 10].iter().all(|n| heir.of(uid(1, *n)) == Mark::New));
         assert!(heir.is_overtaken(uid(1, 6)) && !heir.is_overtaken(uid(1, 10)));
         assert_eq!((heir.of(Uid { k: 2, ..uid(2, 7) }), heir.of(uid(2, 7))), (Mark::Known, Mark::New));
         assert_eq!((heir.finished([8; 16]), heir.finished([9; 16])), (6, 0));
-        let mut next = Marks::inherit(&heir.received(), &[], 0);
+        let mut next = Marks::inherit(&heir.received(&[]), &[], 0);
         next.mark(uid(1, 10));
         assert_eq!(
             (next.of(uid(1, 9)), next.of(uid(1, 10)), next.of(uid(1, 2))),

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use node::{Outbox, carry};
 use parking_lot::Mutex;
 use proto::delivery as wire;
@@ -130,6 +130,17 @@ impl Receiving {
     /// Why a stanza was refused to this addressee, if it was; it may come again from an account that is this owner's by now.
     pub(crate) fn refused(&self, uid: Uid, to: &Jid) -> Option<StanzaError> {
         self.inner.lock().refused.get(&(uid, to.clone())).cloned()
+    }
+
+    /// What was refused to the accounts of slots.
+    pub(crate) fn refused_to(&self, slots: &HashSet<u16>) -> HashMap<Jid, Vec<Uid>> {
+        let mut all: HashMap<Jid, Vec<Uid>> = HashMap::new();
+        for (uid, to) in self.inner.lock().refused.keys() {
+            if slots.contains(&node::slots::of(to.bare_str(), "")) {
+                all.entry(to.bare()).or_default().push(*uid);
+            }
+        }
+        all
     }
 
     /// One addressee of an item is finished.

@@ -214,6 +214,7 @@ impl Owner {
         let slots: HashSet<u16> = slots.iter().copied().collect();
         let (mut cursors, mut sessions, mut copies) = (Vec::new(), Vec::new(), Vec::new());
         let now_ms = self.clock.now_ms();
+        let refused = self.routes.receiving.refused_to(&slots);
         for shard in &self.shards {
             let mut state = shard.state.lock();
             for (_, resident) in &mut state.residents {
@@ -225,7 +226,8 @@ impl Owner {
                     // Who has no session is not asked for at once, and then read.
                     if !resident.streams.is_empty() {
                         let epoch = self.slots.epoch(resident.slot);
-                        let copy = handover::pack(resident, epoch, &*self.store.archive);
+                        let refused = refused.get(&resident.account.jid).map_or(&[][..], Vec::as_slice);
+                        let copy = handover::pack(resident, epoch, refused, &*self.store.archive);
                         copies.extend(copy.map(|copy| (resident.account.jid.clone(), copy)));
                     }
                 }
