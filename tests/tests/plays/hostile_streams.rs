@@ -213,10 +213,14 @@ async fn case_44_too_many_stanzas_are_not_acknowledged(stage: Stage) {
         juliet.sends(&message("romeo/orchard", "headline", &n.to_string())).await;
     }
     let mut came = Vec::new();
-    while let Ok(Some(heard)) = romeo.hears_within(QUIET).await {
-        came.extend(heard.child("body", ns::CLIENT).map(Element::text));
-    }
-    // Its stream is over, and it may say how much it has.
+    let end = loop {
+        match romeo.hears_within(QUIET).await {
+            Ok(Some(heard)) => came.extend(heard.child("body", ns::CLIENT).map(Element::text)),
+            end => break end,
+        }
+    };
+    assert_eq!(end, Err(()), "the stream is over");
+    // And it may say how much it has.
     let saved = romeo.vanishes_for_a_while();
     let (mut romeo, _) = stage.resumed("romeo/orchard", saved, 0).await;
     let rest = romeo.forgets().await;
