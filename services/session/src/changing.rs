@@ -3,7 +3,7 @@
 use std::mem::take;
 use std::sync::Arc;
 
-use hashbrown::HashSet;
+use hashbrown::HashMap;
 use store::Registered;
 
 use crate::lane::Arrival;
@@ -88,12 +88,12 @@ impl State {
         }
     }
 
-    /// Forgets the accounts of slots, and what has waited for them.
-    pub(crate) fn forget(&mut self, shard: usize, now_ms: u64, slots: &HashSet<u16>) {
+    /// Forgets the accounts of slots, which have epochs, and what has waited for them.
+    pub(crate) fn forget(&mut self, shard: usize, now_ms: u64, slots: &HashMap<u16, u64>) {
         let gone: Vec<usize> = self
             .residents
             .iter()
-            .filter(|(_, one)| !one.gone && slots.contains(&one.slot))
+            .filter(|(_, one)| !one.gone && slots.contains_key(&one.slot))
             .map(|(at, _)| at)
             .collect();
         for at in gone {
@@ -108,7 +108,7 @@ impl State {
             resident.gone = true;
             self.common.husks.push_back((now_ms, at));
         }
-        for slot in slots.iter().filter(|slot| of_slot(**slot) == shard) {
+        for slot in slots.keys().filter(|slot| of_slot(**slot) == shard) {
             self.common.set_gathered(*slot, false);
         }
     }

@@ -4,27 +4,134 @@
 //! The copy is worth something only between two owners that follow each other in order: it names the epoch of the one that
 //! wrote it, and the table of slots says whose epoch a slot's owner follows.
 
+use std::future::ready;
+
 use bytes::Bytes;
 use features::{mam::preferences::Preferences, push};
+use futures_util::{StreamExt, stream};
+use hashbrown::HashMap;
 use prost::Message;
 use proto::cluster as wire;
-use store::{Archive, Cursor, Item, Request, Roster, Store, Subscription, Uid};
+use store::{Archive, Cursor, Item, Request, Roster, Store, Subscription};
 use xmpp::jid::Jid;
 
 use crate::marks::Marks;
+use crate::receiving::Receiving;
 use crate::resident::Resident;
+use crate::shard::State;
+use crate::stream::Stream;
 use crate::work::Stored;
 
 /// Subscriptions by their numbers in the copy.
 const SUBSCRIPTIONS: [Subscription; 4] =
     [Subscription::None, Subscription::To, Subscription::From, Subscription::Both];
 
-/// The copy of an account whose owner since `epoch` lets go of it, and has `refused` some of what it received. None: something
-/// is under way, there is nothing, or it is too large to be worth it.
-pub(crate) fn pack(resident: &Resident, epoch: u64, refused: &[Uid], archive: &dyn Archive) -> Option<Bytes> {
-    if resident.absent || resident.removed || resident.gone || resident.is_busy() {
-        return None;
+/// Copies are of use to the next owner for so long, in milliseconds.
+const COPY_MS: u64 = 60_000;
+
+/// Calls to a store that are under way at a time.
+const CALLS_MAX: usize = 64;
+
+/// What the owner of some slots leaves to the next one.
+#[derive(Default)]
+pub(crate) struct Legacy {
+    accounts: Vec<Copy>,
+    /// Of accounts without a copy.
+    cursors: Vec<(Jid, Cursor)>,
+    sessions: Vec<store::Session>,
+}
+
+/// An account as its owner knew it last.
+struct Copy {
+    account: Jid,
+    told: wire::Handover,
+    marks: Option<Box<Marks>>,
+    /// It is not in the store yet.
+    cursor: Option<Cursor>,
+}
+
+impl Legacy {
+    /// Takes what a shard has of slots, which have epochs; the shard forgets them then.
+    pub(crate) fn gather(
+        &mut self,
+        state: &mut State,
+        slots: &HashMap<u16, u64>,
+        archive: &dyn Archive,
+        now_ms: u64,
+    ) {
+        let State { residents, common, .. } = state;
+        for (_, resident) in residents.iter_mut().filter(|(_, one)| !one.absent && !one.removed) {
+            let Some(epoch) = slots.get(&resident.slot) else { continue };
+            self.sessions.extend(resident.unsaved_sessions(now_ms));
+            let cursor = resident.archive.changed.then(|| resident.archive.cursor());
+            let whole = common.is_gathered(resident.slot) && is_whole(resident);
+            match whole.then(|| told(resident, *epoch, archive)).flatten() {
+                Some(told) => {
+                    let (account, marks) = (resident.account.jid.clone(), resident.marks.take());
+                    self.accounts.push(Copy { account, told, marks, cursor });
+                }
+                None => self.cursors.extend(cursor.map(|cursor| (resident.account.jid.clone(), cursor))),
+            }
+        }
     }
+
+    /// Leaves out what these accounts have refused: whose refusal its sender has not heard may come again to the next owner.
+    pub(crate) fn except(&mut self, receiving: &Receiving, slots: &HashMap<u16, u64>) {
+        let refused = receiving.refused_to(|slot| slots.contains_key(&slot));
+        for copy in std::mem::take(&mut self.accounts) {
+            let Some(refused) = &refused else {
+                self.cursors.extend(copy.cursor.map(|cursor| (copy.account, cursor)));
+                continue;
+            };
+            let mut copy = copy;
+            let refused = refused.get(&copy.account).map_or(&[][..], Vec::as_slice);
+            copy.told.received = copy.marks.take().map(|marks| marks.received(refused)).unwrap_or_default();
+            self.accounts.push(copy);
+        }
+    }
+
+    /// Writes it where the next owner finds it. What cannot be left is read from the store.
+    pub(crate) async fn leave(self, store: &Store) {
+        let puts = self.sessions.into_iter().map(|session| store.hibernated.put(session));
+        let sessions = stream::iter(puts).buffer_unordered(CALLS_MAX);
+        let sessions = sessions.filter(|put| ready(put.is_err())).count();
+        let copies = stream::iter(self.accounts.into_iter().map(|copy| copy.put(store)));
+        let unsaved = copies.buffer_unordered(CALLS_MAX).filter_map(ready).collect::<Vec<_>>();
+        let (sessions, mut unsaved) = tokio::join!(sessions, unsaved);
+        if sessions + unsaved.len() > 0 {
+            tracing::warn!(
+                sessions,
+                accounts = unsaved.len(),
+                "not all that the next owner wants could be left"
+            );
+        }
+        unsaved.extend(self.cursors);
+        crate::tick::save(store, &unsaved).await;
+    }
+}
+
+impl Copy {
+    /// Answers the cursor that is to be saved, if the copy is not left.
+    async fn put(self, store: &Store) -> Option<(Jid, Cursor)> {
+        let fits = self.told.encoded_len() <= store::handovers::BYTES_MAX;
+        let left = fits && {
+            let copy = self.told.encode_to_vec().into();
+            store.handovers.put(&self.account, copy, COPY_MS).await.is_ok()
+        };
+        let cursor = if left { None } else { self.cursor };
+        cursor.map(|cursor| (self.account, cursor))
+    }
+}
+
+/// Whether all that was done for an account is known to the edges of its sessions. Without sessions nobody asks for it at
+/// once, and it is read.
+fn is_whole(resident: &Resident) -> bool {
+    let kept = |stream: &Stream| stream.managed && stream.outbound.kept >= stream.outbound.n;
+    !resident.gone && !resident.is_busy() && !resident.streams.is_empty() && resident.streams.iter().all(kept)
+}
+
+/// All but what was received. None: preferences that cannot be written.
+fn told(resident: &Resident, epoch: u64, archive: &dyn Archive) -> Option<wire::Handover> {
     let account = &resident.account;
     let archiving = account.archiving.as_ref().map_or(Ok(None), |preferences| preferences.document()).ok()?;
     let cursor = resident.archive.cursor();
@@ -32,22 +139,22 @@ pub(crate) fn pack(resident: &Resident, epoch: u64, refused: &[Uid], archive: &d
         .streams
         .iter()
         .map(|stream| wire::Finished { stream: Bytes::copy_from_slice(&stream.id), h: stream.inbound.h });
-    let copy = wire::Handover {
+    Some(wire::Handover {
         epoch,
         roster_version: account.roster.version,
-        contacts: account.roster.contacts().iter().map(|contact| told(contact.item())).collect(),
+        contacts: account.roster.contacts().iter().map(|one| contact(one.item())).collect(),
         requests: account.roster.requests().iter().map(request).collect(),
         blocked: account.blocked.iter().map(ToString::to_string).collect(),
         archiving: archiving.unwrap_or_default(),
         pushes: push::document(&account.pushes).ok()?.unwrap_or_default(),
         last_id: resident.archive.last_id,
         archive_end: archive.known_end(&account.jid).unwrap_or_default(),
+        unsaved: resident.archive.changed,
         lowest: cursor.lowest,
         above: cursor.above,
-        received: resident.marks.as_ref().map(|marks| marks.received(refused)).unwrap_or_default(),
+        received: Vec::new(),
         finished: finished.collect(),
-    };
-    (copy.encoded_len() <= store::handovers::BYTES_MAX).then(|| copy.encode_to_vec().into())
+    })
 }
 
 /// Takes an account up in an `epoch` behind the owner of an epoch `before` it. None: that one has left no copy, or the store
@@ -59,7 +166,9 @@ pub(crate) async fn take_up(
     epoch: u64,
     now_ms: u64,
 ) -> Option<Stored> {
-    let copy = store.handovers.take(jid).await.ok()??;
+    // Whoever removed it may have been another process.
+    let (copy, account) = tokio::join!(store.handovers.take(jid), store.accounts.load(jid));
+    let copy = account.ok()?.and(copy.ok()?)?;
     let copy = wire::Handover::decode(copy).ok().filter(|copy| copy.epoch == before)?;
     let stored = unpack(&copy, now_ms)?;
     let last_id = store.archive.inherit(jid, epoch, &copy.archive_end).await.ok()?;
@@ -90,12 +199,13 @@ fn unpack(copy: &wire::Handover, now_ms: u64) -> Option<Stored> {
         pushes,
         last_id: copy.last_id,
         cursor: Cursor { lowest: copy.lowest, above: copy.above.clone() },
+        unsaved: copy.unsaved,
         marks: (!copy.received.is_empty() || !copy.finished.is_empty()).then_some(marks),
         hibernated: Vec::new(),
     })
 }
 
-fn told(item: Item) -> wire::Contact {
+fn contact(item: Item) -> wire::Contact {
     let subscription = SUBSCRIPTIONS.iter().position(|one| *one == item.subscription).unwrap_or_default();
     wire::Contact {
         jid: item.jid.to_string(),
@@ -150,11 +260,22 @@ mod tests {
         resident
     }
 
+    fn copied(cursor: Option<Cursor>) -> Copy {
+        let resident = juliet();
+        let told = told(&resident, 3, &*store::memory::open().archive).unwrap();
+        Copy { account: account("juliet"), told, marks: None, cursor }
+    }
+
+    async fn verona() -> Store {
+        let store = store::memory::open();
+        store.accounts.create(&account("juliet"), store::Account::default()).await.unwrap();
+        store
+    }
+
     #[tokio::test]
     async fn a_copy_has_all_that_would_be_read() {
-        let (store, resident) = (store::memory::open(), juliet());
-        let copy = pack(&resident, 3, &[], &*store.archive).unwrap();
-        store.handovers.put(&account("juliet"), copy, 60_000).await.unwrap();
+        let (store, resident) = (verona().await, juliet());
+        assert_eq!(copied(Some(Cursor::default())).put(&store).await, None, "the copy has it");
         let stored = take_up(&store, &account("juliet"), 3, 4, 0).await.unwrap();
         let roster = features::roster::Roster::from(stored.roster);
         assert_eq!((roster.version, roster.contacts()), (7, resident.account.roster.contacts()));
@@ -165,22 +286,38 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_copy_of_another_epoch_is_nobodys() {
-        let store = store::memory::open();
-        let copy = pack(&juliet(), 3, &[], &*store.archive).unwrap();
-        store.handovers.put(&account("juliet"), copy, 60_000).await.unwrap();
+    async fn a_copy_of_another_epoch_or_of_nobody_is_read_by_nobody() {
+        let store = verona().await;
+        copied(None).put(&store).await;
         assert!(take_up(&store, &account("juliet"), 2, 4, 0).await.is_none());
         store.handovers.put(&account("juliet"), Bytes::from_static(b"what is this"), 60_000).await.unwrap();
         assert!(take_up(&store, &account("juliet"), 3, 4, 0).await.is_none());
+        copied(None).put(&store).await;
+        store.accounts.remove(&account("juliet")).await.unwrap();
+        assert!(take_up(&store, &account("juliet"), 3, 4, 0).await.is_none(), "removed by another process");
+    }
+
+    #[tokio::test]
+    async fn the_cursor_of_one_that_is_too_large_is_saved() {
+        let mut copy = copied(Some(Cursor { lowest: 40, above: Vec::new() }));
+        copy.told.blocked = vec!["o".repeat(1_000); 100];
+        let left = copy.put(&verona().await).await;
+        assert_eq!(left, Some((account("juliet"), Cursor { lowest: 40, above: Vec::new() })));
     }
 
     #[test]
-    fn nothing_is_copied_while_something_is_under_way_or_much_too_much() {
-        let (store, mut resident) = (store::memory::open(), juliet());
+    fn what_edges_may_not_know_yet_is_not_copied() {
+        let mut resident = juliet();
+        assert!(!is_whole(&resident), "nobody asks for it");
+        let mut stream = Stream::new([7; 16], None);
+        stream.managed = true;
+        resident.streams.push(stream);
+        assert!(is_whole(&resident));
+        resident.streams[0].outbound.n = 1;
+        assert!(!is_whole(&resident), "an answer may be on its way");
+        resident.streams[0].outbound.kept = 1;
+        assert!(is_whole(&resident));
         resident.pending = Some(Box::new(crate::resident::Pending::Load));
-        assert!(pack(&resident, 3, &[], &*store.archive).is_none());
-        resident.pending = None;
-        resident.account.blocked = vec![account(&"o".repeat(1_000)); 100];
-        assert!(pack(&resident, 3, &[], &*store.archive).is_none());
+        assert!(!is_whole(&resident), "it is being read");
     }
 }

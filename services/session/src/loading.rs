@@ -76,8 +76,8 @@ async fn read(store: &Store, jid: &Jid, at: Moment) -> Result<Option<Stored>, Er
         features::mam::preferences::load(&*store.documents, jid),
         store.cursors.load(jid),
     )?;
-    let hibernated = Vec::new();
-    Ok(Some(Stored { roster, blocked, archiving, last_id, cursor, pushes, marks, hibernated }))
+    let (hibernated, unsaved) = (Vec::new(), false);
+    Ok(Some(Stored { unsaved, roster, blocked, archiving, last_id, cursor, pushes, marks, hibernated }))
 }
 
 impl Resident {
@@ -109,6 +109,7 @@ impl Resident {
                 self.account.archiving = stored.archiving;
                 self.account.pushes = stored.pushes;
                 self.archive = Archive::from_stored(stored.last_id, stored.cursor);
+                self.archive.changed = stored.unsaved;
                 if let Some(events) = &cx.owner.events {
                     events.loaded(&self.account.jid, stored.last_id);
                 }

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use foldhash::fast::RandomState;
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 use node::{Outbox, carry};
 use parking_lot::Mutex;
 use proto::delivery as wire;
@@ -132,15 +132,16 @@ impl Receiving {
         self.inner.lock().refused.get(&(uid, to.clone())).cloned()
     }
 
-    /// What was refused to the accounts of slots.
-    pub(crate) fn refused_to(&self, slots: &HashSet<u16>) -> HashMap<Jid, Vec<Uid>> {
+    /// What was refused to the accounts of slots. None: there was more of it than is remembered.
+    pub(crate) fn refused_to(&self, slots: impl Fn(u16) -> bool) -> Option<HashMap<Jid, Vec<Uid>>> {
+        let inner = self.inner.lock();
         let mut all: HashMap<Jid, Vec<Uid>> = HashMap::new();
-        for (uid, to) in self.inner.lock().refused.keys() {
-            if slots.contains(&node::slots::of(to.bare_str(), "")) {
+        for (uid, to) in inner.refused.keys() {
+            if slots(node::slots::of(to.bare_str(), "")) {
                 all.entry(to.bare()).or_default().push(*uid);
             }
         }
-        all
+        (inner.refusals.len() < REFUSED_MAX).then_some(all)
     }
 
     /// One addressee of an item is finished.

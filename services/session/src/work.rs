@@ -134,6 +134,8 @@ pub(crate) struct Stored {
     pub(crate) archiving: Option<Box<features::mam::preferences::Preferences>>,
     pub(crate) last_id: u64,
     pub(crate) cursor: Cursor,
+    /// The cursor is not in the store yet.
+    pub(crate) unsaved: bool,
     pub(crate) pushes: Vec<features::push::Registration>,
     /// Of what was received before and may come again.
     pub(crate) marks: Option<Box<Marks>>,

@@ -13,7 +13,7 @@ impl Handovers for Redis {
         handovers::check(&copy)?;
         let mut cmd = ::redis::cmd("SET");
         cmd.arg(self.handover_key(account)).arg(&copy[..]).arg("PX").arg(for_ms.max(1));
-        self.link.ask(Does::Write, 0, &cmd).await
+        self.link.ask(Does::Write, copy.len(), &cmd).await
     }
 
     async fn take(&self, account: &Jid) -> Result<Option<Bytes>> {

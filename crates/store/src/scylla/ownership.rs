@@ -2,7 +2,8 @@
 //!
 //! What the new owner does not see at that moment must never be seen, although writes of earlier owners may still be on
 //! their way. It erases everything after the last row it sees, with a timestamp below which all earlier epochs are, and
-//! writes that down, so that whoever comes after it can repeat it.
+//! writes that down, so that whoever comes after it can repeat it. One that follows an owner which has let go of the archive,
+//! and has nothing under way, writes down where that one said it ends, and erases nothing.
 
 use super::{
     Scylla,
@@ -98,7 +99,8 @@ impl Scylla {
             return Err(Error::Refused("the archive is being taken over by another process".into()));
         }
         self.fence(archive, &head).await?;
-        Ok(Some(end))
+        // Buckets behind the last row are listed no more.
+        Ok(Some(End { newest: end.bucket, ..end }))
     }
 
     /// Erases what earlier epochs have written after the last row, or will have: rows of its bucket, and later buckets.

@@ -69,6 +69,43 @@ async fn what_an_earlier_owner_writes_late_is_never_seen() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_an_emptied_bucket_rows_are_written_where_they_are_found() {
+    let Some(keyspace) = Keyspace::make().await else { return };
+    let (third, fourth) = (keyspace.open().await, keyspace.open().await);
+    third.archive.take_over(&juliet(), 3).await.unwrap();
+    for id in 1..=5 {
+        third.archive.append(&[large(3, id)]).await.unwrap();
+    }
+    third.archive.delete(&juliet(), &[5]).await.unwrap();
+    assert_eq!(fourth.archive.take_over(&juliet(), 4).await.unwrap(), 5);
+    fourth.archive.append(&[row(4, 6, "seen")]).await.unwrap();
+    let fresh = keyspace.open().await;
+    assert_eq!(ids(&fresh).await, [1, 2, 3, 4, 6]);
+    assert_eq!(fresh.archive.take_over(&juliet(), 5).await.unwrap(), 6);
+    keyspace.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_inherited_stays_whoever_comes_then() {
+    let Some(keyspace) = Keyspace::make().await else { return };
+    let (third, fourth) = (keyspace.open().await, keyspace.open().await);
+    third.archive.take_over(&juliet(), 3).await.unwrap();
+    for id in 1..=5 {
+        third.archive.append(&[large(3, id)]).await.unwrap();
+    }
+    let end = third.archive.known_end(&juliet()).unwrap();
+    assert_eq!(fourth.archive.inherit(&juliet(), 4, &end).await.unwrap(), 5);
+    fourth.archive.append(&[row(4, 6, "of the heir")]).await.unwrap();
+    let fresh = keyspace.open().await;
+    assert_eq!(fresh.archive.take_over(&juliet(), 7).await.unwrap(), 6);
+    third.archive.append(&[row(3, 7, "late")]).await.unwrap();
+    assert_eq!(ids(&fresh).await, [1, 2, 3, 4, 5, 6]);
+    let refused = fourth.archive.inherit(&juliet(), 6, &end).await;
+    assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
+    keyspace.drop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_earlier_owner_begins_no_bucket_that_is_seen() {
     let Some(keyspace) = Keyspace::make().await else { return };
     let (third, fourth) = (keyspace.open().await, keyspace.open().await);

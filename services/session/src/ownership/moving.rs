@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{Assignments, CALL_MS_MAX};
 use crate::gathering::Batch;
-use crate::handover;
+use crate::handover::Legacy;
 use crate::metrics;
 use crate::owner::Owner;
 use crate::shard::{SHARDS, of_slot};
@@ -19,9 +19,6 @@ use crate::work::Work;
 
 /// Slots that are let go of at a time: their accounts are away for as long as that takes.
 const SLOTS_AT_A_TIME: usize = 64;
-
-/// Copies of accounts are of use to their next owner for so long, in milliseconds.
-const HANDED_OVER_MS: u64 = 60_000;
 
 /// How long what is under way may take to be finished before slots move, in milliseconds.
 const QUIET_MS_MAX: u64 = 2_000;
@@ -69,7 +66,7 @@ impl Owner {
                 let wanted = table.slots[usize::from(slot)].wanted.as_ref();
                 wanted.is_some_and(|wanted| others.contains(wanted))
             };
-            asked.retain(|slot| self.slots.hold(*slot) == Hold::Absent || steady && heir_is_there(*slot));
+            asked.retain(|slot| !self.slots.takes(*slot) || steady && heir_is_there(*slot));
         }
         let mut table = table.clone();
         for some in asked.chunks(SLOTS_AT_A_TIME) {
@@ -128,9 +125,11 @@ impl Owner {
             self.keep(&held).await;
             return false;
         }
-        self.save(&held).await;
-        self.forget(&held);
         self.released.lock().extend(&held);
+        let legacy = self.forget(&held);
+        if timeout(Duration::from_millis(CALL_MS_MAX), legacy.leave(&self.store)).await.is_err() {
+            tracing::warn!("what the next owner of slots wants could not be left in time");
+        }
         if !self.release(slots, table).await {
             return false;
         }
@@ -197,8 +196,11 @@ impl Owner {
             sleep(LOOK).await;
             let busy = |shard: usize| {
                 let state = self.shards[shard].state.lock();
+                // What waits for sessions to be gathered has not begun yet.
+                let gathers = |slot: &u16| of_slot(*slot) == shard && !state.common.is_gathered(*slot);
                 let mut there = state.residents.iter().map(|(_, resident)| resident);
-                there.any(|resident| slots.contains(&resident.slot) && resident.is_busy())
+                slots.iter().any(gathers)
+                    || there.any(|resident| slots.contains(&resident.slot) && resident.is_busy())
             };
             if !(0..SHARDS).any(busy) {
                 return true;
@@ -209,57 +211,24 @@ impl Owner {
         }
     }
 
-    /// Saves what their next owner reads of the accounts of slots.
-    async fn save(&self, slots: &[u16]) {
-        let slots: HashSet<u16> = slots.iter().copied().collect();
-        let (mut cursors, mut sessions, mut copies) = (Vec::new(), Vec::new(), Vec::new());
-        let now_ms = self.clock.now_ms();
-        let refused = self.routes.receiving.refused_to(&slots);
-        for shard in &self.shards {
-            let mut state = shard.state.lock();
-            for (_, resident) in &mut state.residents {
-                if slots.contains(&resident.slot) && !resident.absent && !resident.removed {
-                    if std::mem::take(&mut resident.archive.changed) {
-                        cursors.push((resident.account.jid.clone(), resident.archive.cursor()));
-                    }
-                    sessions.extend(resident.unsaved_sessions(now_ms));
-                    // Who has no session is not asked for at once, and then read.
-                    if !resident.streams.is_empty() {
-                        let epoch = self.slots.epoch(resident.slot);
-                        let refused = refused.get(&resident.account.jid).map_or(&[][..], Vec::as_slice);
-                        let copy = handover::pack(resident, epoch, refused, &*self.store.archive);
-                        copies.extend(copy.map(|copy| (resident.account.jid.clone(), copy)));
-                    }
-                }
-            }
-        }
-        let all = async {
-            let puts = sessions.into_iter().map(|session| self.store.hibernated.put(session));
-            let copies = copies.into_iter().map(|(account, copy)| async move {
-                self.store.handovers.put(&account, copy, HANDED_OVER_MS).await
-            });
-            let (failed, unread, ()) =
-                tokio::join!(failures(puts), failures(copies), crate::tick::save(&self.store, &cursors));
-            if failed + unread > 0 {
-                tracing::warn!(failed, unread, "copies of sessions and accounts could not be saved");
-            }
-        };
-        if timeout(Duration::from_millis(CALL_MS_MAX), all).await.is_err() {
-            tracing::warn!("cursors and sessions could not be saved in time");
-        }
-    }
-
-    /// Forgets the accounts of slots: edges have their copies of what is under way.
-    fn forget(self: &Arc<Self>, slots: &[u16]) {
+    /// Forgets the accounts of slots: edges have their copies of what is under way. What their next owner wants is left.
+    fn forget(self: &Arc<Self>, slots: &[u16]) -> Legacy {
+        let epochs: HashMap<u16, u64> = slots.iter().map(|slot| (*slot, self.slots.epoch(*slot))).collect();
         for slot in slots {
             self.slots.set(*slot, 0, Hold::Absent);
         }
-        let gone: HashSet<u16> = slots.iter().copied().collect();
+        let mut legacy = Legacy::default();
+        let (now_ms, archive) = (self.clock.now_ms(), &*self.store.archive);
         for (shard, part) in self.shards.iter().enumerate() {
-            part.state.lock().forget(shard, self.clock.now_ms(), &gone);
+            let mut state = part.state.lock();
+            // Nothing of them begins between the one and the other.
+            legacy.gather(&mut state, &epochs, archive, now_ms);
+            state.forget(shard, now_ms, &epochs);
         }
+        legacy.except(&self.routes.receiving, &epochs);
         self.routes.unblock(slots);
         self.announce();
+        legacy
     }
 
     /// Gives every slot to the others, as long as there is time and somebody to take them.
@@ -301,9 +270,12 @@ impl Owner {
 
     /// Other members that are there.
     async fn others(&self) -> Vec<super::Life> {
-        let members = self.store.members.list().await.unwrap_or_default();
+        let list = timeout(Duration::from_millis(CALL_MS_MAX), self.store.members.list()).await;
+        let members = list.ok().and_then(store::Result::ok).unwrap_or_default();
         let names: Vec<String> = members.iter().map(|member| member.name.clone()).collect();
-        let there = self.store.liveness.are_there(&names).await.unwrap_or_else(|_| vec![true; names.len()]);
+        let heard = self.store.liveness.are_there(&names);
+        let heard = timeout(Duration::from_millis(CALL_MS_MAX), heard).await.ok().and_then(store::Result::ok);
+        let there = heard.unwrap_or_else(|| vec![true; names.len()]);
         let others = members.into_iter().zip(there);
         others
             .filter(|(member, there)| *there && !member.fenced && member.name != self.config.member)
@@ -314,12 +286,6 @@ impl Owner {
     fn is_leaving(&self) -> bool {
         self.leaving.is_cancelled()
     }
-}
-
-/// How many of these calls fail.
-async fn failures<F: Future<Output = store::Result<()>>>(calls: impl Iterator<Item = F>) -> usize {
-    let done = futures_util::stream::iter(calls).buffer_unordered(CALLS_MAX);
-    done.filter(|done| std::future::ready(done.is_err())).count().await
 }
 
 /// Lets what waited for the edges go its way at last, and ends the sessions that nobody has any more.

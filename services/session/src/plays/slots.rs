@@ -138,7 +138,7 @@ async fn what_an_owner_knew_goes_with_its_slots_and_is_not_read_again() {
     goes_to(&edge, stays).await;
     juliet.says(&chat("juliet", "2"));
     juliet.hears("2").await;
-    juliet.finished(2).await;
+    juliet.finished(3).await;
     assert_eq!(stays.contacts("juliet").await, Some(0));
     assert_eq!(league.stage.archive("juliet").await.len(), 2);
 }
