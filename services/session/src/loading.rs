@@ -77,7 +77,7 @@ async fn read(store: &Store, jid: &Jid, at: Moment) -> Result<Option<Stored>, Er
         store.cursors.load(jid),
     )?;
     let (hibernated, unsaved) = (Vec::new(), false);
-    Ok(Some(Stored { unsaved, roster, blocked, archiving, last_id, cursor, pushes, marks, hibernated }))
+    Ok(Some(Stored { roster, blocked, archiving, last_id, cursor, unsaved, pushes, marks, hibernated }))
 }
 
 impl Resident {

@@ -292,7 +292,9 @@ fn what_was_refused_is_not_missed_in_its_senders_archive() {
     let mut sender = book.outgoing(1);
     let ids: Vec<_> = (1..=4).map(|at| sender.sent(to, at * 1000)).collect();
     // The server counts what it refuses as handled (XEP-0198 §4).
-    ids.iter().for_each(|id| sender.acknowledged(to, id.seq));
+    for id in &ids {
+        sender.acknowledged(to, id.seq);
+    }
     sender.unknown(to, ids[1].seq);
     sender.failed(to, ids[2].seq);
     book.sender_ended(sender, End::Finished);
