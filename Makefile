@@ -142,6 +142,10 @@ chaos: ## faults, one after another, in a loaded cluster, and the ledger (ARGS="
 	$(CARGO) build --locked --release --package throng --package throng-load
 	tests/cluster/chaos --throng $(TARGET)/release/throng --out target/chaos/chaos $(ARGS)
 
+roll: ## three rolling restarts of a loaded cluster, whose people come back at once: how much longer messages take meanwhile
+	$(CARGO) build --locked --release --package throng --package throng-load
+	tests/cluster/chaos --throng $(TARGET)/release/throng --out target/roll/roll --only roll --faults 3 --minutes 6 --rate 200 --absence 0.05 $(ARGS)
+
 reconnect: ## 5,000 people lose their connections to a cluster at once: who is back when, the budget of logins, memory (ARGS="--users 500")
 	$(CARGO) build --locked --release --package throng --package throng-load
 	tests/cluster/reconnect --throng $(TARGET)/release/throng --out target/reconnect/reconnect $(ARGS)
@@ -170,4 +174,4 @@ clean: ## drop what was built, the server's data and the page
 	$(CARGO) clean
 	rm -rf target web/node_modules tests/clients/page/node_modules
 
-.PHONY: help run web check lint fmt-check clippy deny docs-check docs test cover clients fuzz kills soak simulate bench load bench-chat bench-idle bench-login bench-peers bench-tsung faults infra infra-down cluster cluster-down test-cluster test-kube test-scylla archive-model chaos reconnect install-tools clean
+.PHONY: help run web check lint fmt-check clippy deny docs-check docs test cover clients fuzz kills soak simulate bench load bench-chat bench-idle bench-login bench-peers bench-tsung faults infra infra-down cluster cluster-down test-cluster test-kube test-scylla archive-model chaos roll reconnect install-tools clean

@@ -150,6 +150,13 @@ const SESSION: &[Opt] = &[
         "That an owner gives its slots to the others when it ends; less than `grace_s` of [server].",
     ),
     Opt::number(
+        "hand_over_per_s",
+        2_000,
+        COUNT,
+        "accounts",
+        "In a second that an owner hands over to another one, each a conditional write to the store; faster by one that ends, if it has to.",
+    ),
+    Opt::number(
         "admissions_per_s",
         0,
         (0, 1_000_000_000),

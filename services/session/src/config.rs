@@ -18,6 +18,8 @@ pub struct Config {
     pub admissions_per_s: u32,
     /// How long handing slots over to the other owners may take when this one ends, in milliseconds.
     pub hand_over_ms_max: u64,
+    /// Accounts a second that are handed over to other owners; faster by one that ends, if it has to.
+    pub hand_over_per_s: u64,
     /// Edges that gathering waits for; 0: it lasts its whole time.
     pub edges: usize,
     /// How long a session without its client may be resumed, in seconds (XEP-0198 §5).
@@ -70,6 +72,7 @@ impl Default for Config {
             gather_ms: 3_000,
             admissions_per_s: 0,
             hand_over_ms_max: 15_000,
+            hand_over_per_s: 2_000,
             edges: 0,
             resume_max_s: 600,
             sessions_max: 32,

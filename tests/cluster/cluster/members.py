@@ -229,6 +229,7 @@ drain_per_s = 100
 [session]
 edges = {0 if options.stores == "real" else options.edges}
 admissions_per_s = {options.admissions}
+hand_over_per_s = 150
 registrations_max = 1000000
 login_failures_max = 1000000
 [cluster]

@@ -99,6 +99,9 @@ def markdown(facts: dict) -> str:
     for roll in facts["rolls"]:
         times = roll["p99_ms"] / roll["calm_ms"] if roll["calm_ms"] else 0
         out.append(f"During the rolling restart: {roll['p99_ms']:.0f} ms, {times:.1f} times as long.")
+    ratios = sorted(roll["p99_ms"] / roll["calm_ms"] for roll in facts["rolls"] if roll["calm_ms"])
+    if len(ratios) > 2:
+        out.append(f"The median of {len(ratios)}: {ratios[len(ratios) // 2]:.1f} times; {ROLL_P99_MAX:g} are wanted.")
     if facts["problems"]:
         out += ["", "Problems:", *(f"- {problem}" for problem in facts["problems"][:60])]
     return "\n".join(out) + "\n"

@@ -57,6 +57,7 @@ class Plan:
     rate: float
     arrivals: int
     seconds: float
+    absence: float
     seed: int
 
 
@@ -74,7 +75,7 @@ class Run:
 
     def perform(self) -> None:
         plan = self.plan
-        settings = {"users": plan.users, "rate": plan.rate, "seconds": plan.seconds, "arrivals": plan.arrivals}
+        settings = {"users": plan.users, "rate": plan.rate, "seconds": plan.seconds, "arrivals": plan.arrivals, "absence": plan.absence}
         self.load.start(self.cluster.clients(), settings, plan.seed)
         self.watch.start()
         if not self.load.wait_for_sessions(plan.users, plan.users / plan.arrivals * 3 + 60):

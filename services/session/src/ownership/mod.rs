@@ -71,16 +71,21 @@ fn say_there(owner: &Arc<Owner>) {
 /// Looks at the table and does what it says, for as long as there is an owner that is a member.
 pub(crate) async fn look(owner: Weak<Owner>) {
     let mut watch = watch::Watch::default();
-    let (mut seen, mut soon, mut coordinated_ms) = (None, true, 0);
+    let (mut seen, mut pause_ms, mut coordinated_ms) = (None, LOOK_SOON_MS, 0);
     loop {
-        sleep(Duration::from_millis(if soon { LOOK_SOON_MS } else { LOOK_MS })).await;
+        sleep(Duration::from_millis(pause_ms)).await;
         let Some(owner) = owner.upgrade() else { return };
         // One that leaves looks for itself.
         if owner.fenced.is_cancelled() || owner.leaving.is_cancelled() {
             return;
         }
         let Some(table) = owner.read_table().await else { continue };
-        soon = table.are_coming(&owner.life());
+        let (are_coming, are_going) = (table.are_coming(&owner.life()), table.are_asked_for(&owner.life()));
+        pause_ms = match (are_coming, are_going) {
+            (true, _) => LOOK_SOON_MS,
+            (false, true) => moving::PACE_MS,
+            (false, false) => LOOK_MS,
+        };
         // First who is gone, then what is this owner's: that may take a while, and change the table.
         if owner.lease.holds() && lease::now_ms() >= coordinated_ms + LOOK_MS {
             coordinated_ms = lease::now_ms();
@@ -88,9 +93,8 @@ pub(crate) async fn look(owner: Weak<Owner>) {
                 continue;
             }
         }
-        let moving = owner.is_moving() || table.are_asked_for(&owner.life());
-        if seen.replace(table.version) != Some(table.version) || moving {
-            owner.adopt(&table).await;
+        if seen.replace(table.version) != Some(table.version) || owner.is_moving() || are_going {
+            owner.adopt(&table, owner.config.hand_over_per_s).await;
         }
     }
 }

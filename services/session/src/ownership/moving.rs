@@ -17,8 +17,11 @@ use crate::shard::{SHARDS, of_slot};
 use crate::slots::Hold;
 use crate::work::Work;
 
-/// Slots that are let go of at a time: their accounts are away for as long as that takes.
-const SLOTS_AT_A_TIME: usize = 64;
+/// Slots that are let go of at a time, at most: their accounts are away for as long as that takes.
+const SLOTS_AT_A_TIME: usize = 256;
+
+/// Between slots that are let go of and the next ones, in milliseconds: their next owner has to take them up.
+pub(super) const PACE_MS: u64 = 100;
 
 /// How long what is under way may take to be finished before slots move, in milliseconds.
 const QUIET_MS_MAX: u64 = 2_000;
@@ -35,8 +38,9 @@ impl Owner {
         !self.released.lock().is_empty() || !self.slots.held(|hold| hold == Hold::Closing).is_empty()
     }
 
-    /// Does what the table says of this owner.
-    pub(crate) async fn adopt(self: &Arc<Self>, table: &Assignments) {
+    /// Does what the table says of this owner. Of slots that it is to let go of, as many as hold `per_s` accounts, in a
+    /// [`PACE_MS`].
+    pub(crate) async fn adopt(self: &Arc<Self>, table: &Assignments, per_s: u64) {
         let me = self.life();
         let (mut take, mut asked, mut stay) = (Vec::new(), Vec::new(), Vec::new());
         for (slot, one) in (0_u16..).zip(&table.slots) {
@@ -68,12 +72,33 @@ impl Owner {
             };
             asked.retain(|slot| !self.slots.takes(*slot) || steady && heir_is_there(*slot));
         }
-        let mut table = table.clone();
-        for some in asked.chunks(SLOTS_AT_A_TIME) {
-            if !self.let_go(some, &mut table).await {
-                return;
+        let count = self.few(&asked, (per_s * PACE_MS / 1_000).max(1));
+        if count > 0 {
+            self.let_go(&asked[..count], table).await;
+        }
+    }
+
+    /// How many of these slots have so many accounts, at least one.
+    fn few(&self, slots: &[u16], accounts_max: u64) -> usize {
+        let (accounts, mut sum) = (self.accounts(), 0);
+        let fits = |slot: &&u16| {
+            let fits = sum < accounts_max;
+            sum += accounts.get(*slot).copied().unwrap_or_default();
+            fits
+        };
+        slots.iter().take(SLOTS_AT_A_TIME).take_while(fits).count()
+    }
+
+    /// How many accounts with sessions each slot has.
+    fn accounts(&self) -> HashMap<u16, u64> {
+        let mut accounts = HashMap::new();
+        for shard in &self.shards {
+            let state = shard.state.lock();
+            for (_, resident) in state.residents.iter().filter(|(_, one)| !one.streams.is_empty()) {
+                *accounts.entry(resident.slot).or_default() += 1;
             }
         }
+        accounts
     }
 
     /// Begins to own slots, each since an epoch: what is under way to them comes back, and their sessions are gathered.
@@ -112,8 +137,8 @@ impl Owner {
         self.routes.announce(&table);
     }
 
-    /// Gives slots to whom the table wants to have them. False: they stay here, for now.
-    async fn let_go(self: &Arc<Self>, slots: &[u16], table: &mut Assignments) -> bool {
+    /// Gives slots to whom the table wants to have them, unless what is under way in them takes too long.
+    async fn let_go(self: &Arc<Self>, slots: &[u16], table: &Assignments) {
         let held: Vec<u16> =
             slots.iter().copied().filter(|slot| self.slots.hold(*slot) != Hold::Absent).collect();
         for slot in &held {
@@ -122,8 +147,7 @@ impl Owner {
         self.announce();
         if !self.quiet(&held).await && !self.is_leaving() {
             // Edges and other owners have kept what came meanwhile, and say it again for the new epoch.
-            self.keep(&held).await;
-            return false;
+            return self.keep(&held).await;
         }
         self.released.lock().extend(&held);
         let legacy = self.forget(&held);
@@ -131,31 +155,24 @@ impl Owner {
             tracing::warn!("what the next owner of slots wants could not be left in time");
         }
         if !self.release(slots, table).await {
-            return false;
+            return;
         }
         // What is still this owner's, since whoever was to have it is gone, is taken anew at the next look.
         self.released.lock().retain(|slot| !slots.contains(slot));
         metrics::RELEASED.inc_by(slots.len() as u64);
         tracing::info!(slots = slots.len(), "slots are let go of");
-        true
     }
 
     /// Writes that slots are let go of into the table as it was last seen, or else as it is. False: the store does not answer.
-    async fn release(&self, slots: &[u16], table: &mut Assignments) -> bool {
-        for _ in 0..2 {
-            let mut next = table.clone();
-            next.release(&self.life(), slots);
-            if self.write_table(&next).await {
-                next.version += 1;
-                *table = next;
-                return true;
-            }
-            match self.read_table().await {
-                Some(now) => *table = now,
-                None => return false,
-            }
+    async fn release(&self, slots: &[u16], table: &Assignments) -> bool {
+        let mut next = table.clone();
+        next.release(&self.life(), slots);
+        if self.write_table(&next).await {
+            return true;
         }
-        false
+        let Some(mut now) = self.read_table().await else { return false };
+        now.release(&self.life(), slots);
+        self.write_table(&now).await
     }
 
     /// Slots that were to be let go of stay, under a new epoch.
@@ -236,6 +253,7 @@ impl Owner {
         self.leaving.cancel();
         let me = self.life();
         while Instant::now() < until {
+            let mut pause = LOOK;
             if let Some(mut table) = self.read_table().await {
                 let mine: Vec<u16> = (0_u16..)
                     .zip(&table.slots)
@@ -246,15 +264,24 @@ impl Owner {
                 if mine.is_empty() || others.is_empty() {
                     break;
                 }
-                let asked = |slot: &u16| table.slots[usize::from(*slot)].wanted.is_some();
+                let asked = |slot: &u16| {
+                    let wanted = table.slots[usize::from(*slot)].wanted.as_ref();
+                    wanted.is_some_and(|wanted| others.contains(wanted))
+                };
                 if table.leaving.contains(&me) && mine.iter().all(asked) {
-                    self.adopt(&table).await;
+                    // In half of the time there is, if need be.
+                    let left_ms = (until - Instant::now()).as_millis().max(1) as u64;
+                    let accounts: u64 = self.accounts().values().sum();
+                    self.adopt(&table, self.config.hand_over_per_s.max(2_000 * accounts / left_ms)).await;
+                    if !self.slots.held(|hold| hold != Hold::Absent).is_empty() {
+                        pause = Duration::from_millis(PACE_MS);
+                    }
                 } else {
                     table.leave(&me, &others);
                     self.write_table(&table).await;
                 }
             }
-            sleep(LOOK).await;
+            sleep(pause).await;
         }
         // What its accounts have said to others leaves before it does.
         let until = Instant::now() + Duration::from_millis(QUIET_MS_MAX);
