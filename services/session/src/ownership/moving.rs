@@ -299,10 +299,7 @@ impl Owner {
     async fn others(&self) -> Vec<super::Life> {
         let list = timeout(Duration::from_millis(CALL_MS_MAX), self.store.members.list()).await;
         let members = list.ok().and_then(store::Result::ok).unwrap_or_default();
-        let names: Vec<String> = members.iter().map(|member| member.name.clone()).collect();
-        let heard = self.store.liveness.are_there(&names);
-        let heard = timeout(Duration::from_millis(CALL_MS_MAX), heard).await.ok().and_then(store::Result::ok);
-        let there = heard.unwrap_or_else(|| vec![true; names.len()]);
+        let there = self.heard(&members).await.unwrap_or_else(|| vec![true; members.len()]);
         let others = members.into_iter().zip(there);
         others
             .filter(|(member, there)| *there && !member.fenced && member.name != self.config.member)

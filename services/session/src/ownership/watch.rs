@@ -42,7 +42,7 @@ impl Watch {
     pub(super) async fn coordinate(&mut self, owner: &Arc<Owner>, table: &Assignments) -> bool {
         let call = owner.store.members.list();
         let Ok(Ok(members)) = timeout(Duration::from_millis(CALL_MS_MAX), call).await else { return false };
-        let heard = self.heard(owner, &members).await;
+        let heard = owner.heard(&members).await;
         let now_ms = now_ms();
         let (there, suspected) = self.judge(&members, heard.as_deref(), now_ms);
         if there.first() != Some(&owner.life()) {
@@ -68,13 +68,6 @@ impl Watch {
             return true;
         }
         false
-    }
-
-    /// What liveness says of each member; none: it cannot be asked.
-    async fn heard(&self, owner: &Owner, members: &[Member]) -> Option<Vec<bool>> {
-        let names: Vec<String> = members.iter().map(|member| member.name.clone()).collect();
-        let call = owner.store.liveness.are_there(&names);
-        timeout(Duration::from_millis(CALL_MS_MAX), call).await.ok()?.ok()
     }
 
     /// Who is there, ordered by name, and who is suspected not to be.
@@ -121,6 +114,15 @@ impl Watch {
             }
         }
         self.gone = gone;
+    }
+}
+
+impl Owner {
+    /// What liveness says of each member; none: it cannot be asked.
+    pub(super) async fn heard(&self, members: &[Member]) -> Option<Vec<bool>> {
+        let names: Vec<String> = members.iter().map(|member| member.name.clone()).collect();
+        let call = self.store.liveness.are_there(&names);
+        timeout(Duration::from_millis(CALL_MS_MAX), call).await.ok()?.ok()
     }
 }
 
